@@ -1,0 +1,96 @@
+// Limits: every bound of the system, with its unit and its reason. Operators may change those that have a flag.
+import { assert } from './assert.ts'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+export const LIMITS = {
+  // ---- one client's packets
+  /** Bytes of one MQTT packet; checked on the fixed header, before anything is buffered. mosquitto 2.1's default is 2 000 000. */
+  packetBytesMax: 2 * MIB,
+  /** Bytes of a first packet: a stranger may not make us buffer more than a CONNECT needs. */
+  connectBytesMax: 256 * KIB,
+  /** Bytes of a client identifier. The standard's own limit is 65 535; ids are kept in many tables. */
+  clientIdBytesMax: 4 * KIB,
+  /** Levels of a topic name or filter: matching is linear in them. */
+  topicLevelsMax: 128,
+  /** Subscriptions of one session. */
+  subscriptionsPerSessionMax: 10_000,
+  /** Milliseconds between accept and CONNECT. */
+  connectTimeoutMs: 10_000,
+  /** QoS 1 and 2 messages a client may have under way to us at once. */
+  receiveMaximum: 1_000,
+  /** Messages under way to a client that names no Receive Maximum of its own. */
+  inflightDefault: 1_000,
+  /** Messages under way to one client, whatever it allows: each id track holds 16 383 identifiers. */
+  inflightMax: 16_383,
+  // ---- queues
+  /** Messages waiting for one session. */
+  queuedMessagesMax: 100_000,
+  /** Payload bytes waiting for one session. */
+  queuedBytesMax: 256 * MIB,
+  /** Bytes written for one connection and not yet taken by its socket, above which its QoS 0 messages are dropped. */
+  outBytesQos0Max: 4 * MIB,
+  /** ... above which its queued QoS 1 and 2 messages wait in the session. */
+  outBytesPumpMax: 1 * MIB,
+  /** ... above which the connection is closed: it does not read at all. */
+  outBytesMax: 64 * MIB,
+  // ---- retained
+  retainedMessagesMax: 10_000_000,
+  retainedBytesMax: 1024 * MIB,
+  // ---- connections
+  connectionsMax: 1_000_000,
+  /** Seconds: 0xFFFFFFFF never expires, as the standard has it. */
+  sessionExpiryMax: 0xffff_ffff,
+  // ---- the link
+  /** Bytes of one peer frame; a group larger than this travels alone. */
+  frameBytesMax: 64 * MIB,
+  /** Bytes at which a batch of groups becomes a frame. */
+  frameBatchBytes: 64 * KIB,
+  /** Bytes at which a group is closed at the next packet boundary. */
+  groupBytes: 64 * KIB,
+  /** Bytes handed to the link's socket and not yet sent; above it frames wait in our own order. */
+  linkBacklogBytesMax: 1 * MIB,
+  /** Bytes of unacknowledged groups kept for resending; above it publishers are paused. */
+  ringBytesMax: 64 * MIB,
+  /** Groups kept for resending. */
+  ringGroupsMax: 200_000,
+  /** Claims under way at once; the next CONNECT is told Server busy. */
+  claimsMax: 65_536,
+  /** Past tokens kept per session; a longer fork is merged instead of fast-forwarded. */
+  lineageMax: 32,
+  /** Past generations kept per node; an older peer is merged as after a split. */
+  generationHistoryMax: 256,
+  /** Sessions, retained messages and presences put into the stream per snapshot step. */
+  snapshotItemsPerStep: 200,
+  /** Bytes put into the stream per snapshot step. */
+  snapshotBytesPerStep: 128 * KIB,
+  // ---- timing, milliseconds
+  heartbeatMs: 250,
+  suspectMs: 1_000,
+  soloMs: 3_000,
+  stuckMs: 10_000,
+  claimTimeoutMs: 5_000,
+  bootWaitMs: 30_000,
+  willGraceMs: 10_000,
+  willMaxHoldMs: 60_000,
+  /** A changed state is on disk at most this much later, even if no acknowledgement hangs on it. */
+  flushMs: 50,
+  /** Lazy ops (sent marks, dequeues) may wait this long for company. */
+  lazyMs: 5,
+  /** A gap between two of our own turns that makes silence of the peer no evidence. */
+  ownPauseMs: 500,
+  /** Failed dials of our own before silence counts as death. */
+  failedDialsMin: 3,
+  /** Wall clock difference of the nodes that raises an alarm; far beyond it the pair refuses to form. */
+  skewAlarmMs: 5_000,
+  skewRefuseMs: 300_000,
+} as const
+
+assert(LIMITS.connectBytesMax <= LIMITS.packetBytesMax, 'a CONNECT is a packet')
+assert(LIMITS.frameBytesMax >= 2 * LIMITS.packetBytesMax + LIMITS.frameBatchBytes, 'a frame must hold any packet')
+assert(LIMITS.ringBytesMax >= LIMITS.frameBytesMax, 'the ring must hold any frame')
+assert(LIMITS.heartbeatMs * 4 <= LIMITS.suspectMs, 'suspicion needs several missed heartbeats')
+assert(LIMITS.suspectMs < LIMITS.soloMs && LIMITS.soloMs < LIMITS.stuckMs, 'suspect, solo, stuck come in this order')
+assert(LIMITS.inflightMax <= 0x3fff, 'a track of packet identifiers has 16 383')
+assert(LIMITS.outBytesPumpMax < LIMITS.outBytesQos0Max && LIMITS.outBytesQos0Max < LIMITS.outBytesMax, 'out-buffer steps grow')

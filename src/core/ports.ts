@@ -1,0 +1,87 @@
+// Ports: what the core asks of the world around it. The host answers with sockets, a disk and a terminal; the simulator with
+// its own. Every call is synchronous; answers come back later as events of the node (node.ts).
+import type { Turn } from '../base/brand.ts'
+import type { Batch, NodeRecord } from '../session/image.ts'
+
+/** One client's socket. */
+export interface ClientSocket {
+  /** Address of the other end, for logs: `127.0.0.1:40312`. */
+  readonly address: string
+  readonly loopback: boolean
+  /** Takes (copies) as many bytes as it can and says how many; after fewer than offered the host calls node.writable(). */
+  write(bytes: Uint8Array): number
+  /** Stops or starts reading: back-pressure. */
+  pause(): void
+  resume(): void
+  /** Sends what was taken, then closes. node.closed() follows, now or later. */
+  end(): void
+}
+
+/** The one link to the peer, while it is up. */
+export interface LinkPort {
+  /** Takes all bytes (copies them). */
+  send(bytes: Uint8Array): void
+  /** Bytes taken and not yet sent. */
+  backlog(): number
+  /** Drops the connection; node.linkClosed() follows, now or later. */
+  close(why: string): void
+}
+
+/** The disk. Flushes and record writes each complete in order of asking. */
+export interface StorePort {
+  /**
+   * Applies a batch in one transaction. `sync`: must survive power loss before node.stored(turn) is called; otherwise the
+   * operating system may still hold it. May be called again before the last one completed.
+   */
+  flush(batch: Batch, turn: Turn, sync: boolean): void
+  /** Replaces the node record, durably; node.recordStored() follows. At most one under way. */
+  writeRecord(record: NodeRecord): void
+}
+
+/** One line of the access log: what happened, with plain fields. */
+export interface LogPort {
+  event(name: string, fields: Record<string, unknown>): void
+}
+
+export type Ports = {
+  readonly link: LinkPort
+  readonly store: StorePort
+  readonly log: LogPort
+}
+
+export type AckLevel = 'peer-ram' | 'peer-write' | 'peer-disk' | 'both-disk'
+
+export type NodeConfig = {
+  readonly name: string
+  /** A peer address was given: this node is one of two. */
+  readonly paired: boolean
+  readonly ack: AckLevel
+  readonly partition: 'available' | 'stall' | { readonly prefer: string }
+  readonly bootstrap: boolean
+  readonly suspectMs: number
+  readonly soloMs: number
+  readonly stuckMs: number
+  readonly bootWaitMs: number
+  readonly willGraceMs: number
+  readonly claimTimeoutMs: number
+  readonly flushMs: number
+  readonly allowAnonymous: boolean
+  readonly packetBytesMax: number
+  readonly queuedMessagesMax: number
+  readonly queuedBytesMax: number
+  readonly connectionsMax: number
+  readonly receiveMaximum: number
+  readonly sessionExpiryMax: number
+  /** Seconds; 0: no limit of our own. */
+  readonly keepAliveMax: number
+  readonly qosMax: 0 | 1 | 2
+  readonly retainAvailable: boolean
+  /** Keep QoS 0 messages for offline persistent sessions too. */
+  readonly queueQos0: boolean
+  /** 32 random bits of this start, and 96 for ids it makes up. */
+  readonly nonce: number
+  readonly seed: number
+  /** Protective rules taken out, for the simulator only; empty in production. */
+  readonly mutations: ReadonlySet<string>
+  readonly version: string
+}
