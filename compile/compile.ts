@@ -64,7 +64,8 @@ function workers(src: string): string[] {
 
 function stamp(): { version: string; commit: string } {
   const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version
-  const git = (...args: string[]) => spawnSync('git', args, { cwd: root, encoding: 'utf8' })
+  const git = (...args: string[]) =>
+    spawnSync('git', ['-c', 'safe.directory=*', ...args], { cwd: root, encoding: 'utf8' })
   const head = git('rev-parse', '--short=12', 'HEAD')
   if (head.status !== 0) return { version, commit: 'unknown' }
   const changed = git('status', '--porcelain', '--untracked-files=no', 'src', 'package.json', 'package-lock.json')
