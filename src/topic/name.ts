@@ -1,0 +1,79 @@
+// Name: which topic names and filters are well formed, and which filter matches which name. Knows no subscriber.
+import { LIMITS } from '../base/limits.ts'
+
+const SHARE_PREFIX = '$share/'
+
+const NUL = 0x00
+const HASH = 0x23
+const DOLLAR = 0x24
+const PLUS = 0x2b
+const SLASH = 0x2f
+
+/** True for a name that a message may be published to. Well-formed UTF-8 and its 65 535 bytes are the decoder's business. */
+export function validTopicName(topic: string): boolean {
+  if (topic.length === 0) return false // [MQTT-4.7.3-1]
+  let levels = 1
+  for (let i = 0; i < topic.length; i++) {
+    const c = topic.charCodeAt(i)
+    if (c === NUL) return false // [MQTT-4.7.3-2]
+    if (c === PLUS || c === HASH) return false // [MQTT-4.7.0-1] [MQTT-3.3.2-2]
+    if (c === SLASH) levels++
+  }
+  return levels <= LIMITS.topicLevelsMax
+}
+
+/** True for a filter that may be subscribed to, shared ones included; the levels of a shared one are those behind its share name. */
+export function validFilter(filter: string): boolean {
+  if (!isShared(filter)) return validFrom(filter, 0)
+  const start = SHARE_PREFIX.length
+  const end = filter.indexOf('/', start)
+  if (end <= start) return false // [MQTT-4.8.2-1] no share name, or nothing behind it
+  for (let i = start; i < end; i++) {
+    const c = filter.charCodeAt(i)
+    if (c === NUL || c === PLUS || c === HASH) return false // [MQTT-4.8.2-2]
+  }
+  return validFrom(filter, end + 1)
+}
+
+/** True for `$share/{name}/{filter}`, well formed or not. */
+export function isShared(filter: string): boolean {
+  return filter.startsWith(SHARE_PREFIX)
+}
+
+/** True when messages to such topics are out of reach for filters that begin with a wildcard. */
+export function isDollar(topic: string): boolean {
+  return topic.charCodeAt(0) === DOLLAR
+}
+
+/**
+ * The reference: what both trees must agree with. Compares characters as they are: no case folding, no Unicode normal
+ * form [MQTT-4.7.3-4].
+ * @param filter well formed, without a share name
+ */
+export function matches(filter: string, topic: string): boolean {
+  const wanted = filter.split('/')
+  const levels = topic.split('/')
+  if (isDollar(topic) && (wanted[0] === '#' || wanted[0] === '+')) return false // [MQTT-4.7.2-1]
+  for (let i = 0; i < wanted.length; i++) {
+    if (wanted[i] === '#') return true // also with no level left: the parent matches
+    if (i === levels.length) return false
+    if (wanted[i] !== '+' && wanted[i] !== levels[i]) return false
+  }
+  return wanted.length === levels.length
+}
+
+function validFrom(filter: string, start: number): boolean {
+  if (start === filter.length) return false // [MQTT-4.7.3-1]
+  let levels = 1
+  for (let i = start; i < filter.length; i++) {
+    const c = filter.charCodeAt(i)
+    if (c === NUL) return false // [MQTT-4.7.3-2]
+    if (c === SLASH) levels++
+    else if (c === PLUS || c === HASH) {
+      if (i > start && filter.charCodeAt(i - 1) !== SLASH) return false // [MQTT-4.7.1-1] [MQTT-4.7.1-2]
+      const last = i + 1 === filter.length
+      if (!last && (c === HASH || filter.charCodeAt(i + 1) !== SLASH)) return false // [MQTT-4.7.1-1] [MQTT-4.7.1-2]
+    }
+  }
+  return levels <= LIMITS.topicLevelsMax
+}

@@ -1,0 +1,59 @@
+// Topics: one object per topic name in use, so that what is known of a topic is found without looking it up again.
+// Knows neither what a route is nor which connection uses the name.
+import { NO_BYTES, utf8, utf8Text } from '../base/bytes.ts'
+
+export class TopicRef {
+  readonly name: string
+  /** The name as UTF-8; never written to. */
+  readonly bytes: Uint8Array
+  /** Version of the subscriptions that `route` was computed from; -1: none yet. */
+  version = -1
+  /** Cached by the core, which alone knows its type. */
+  route: unknown = null
+
+  constructor(name: string, bytes: Uint8Array) {
+    this.name = name
+    this.bytes = bytes
+  }
+}
+
+/** Two refs of one name may exist once the table has started over: compare names, not refs. */
+export class TopicTable {
+  private readonly namesMax: number
+  private refs = new Map<string, TopicRef>()
+
+  /** @param namesMax number of names above which the table forgets them all; refs in use elsewhere stay good */
+  constructor(namesMax: number) {
+    this.namesMax = namesMax
+  }
+
+  intern(name: string): TopicRef {
+    return this.refs.get(name) ?? this.add(name, utf8(name))
+  }
+
+  /**
+   * Copies what it keeps of buf[start, end). Bytes that are not well-formed UTF-8 give a ref with an empty name, which
+   * validTopicName refuses [MQTT-1.5.4-1].
+   */
+  internBytes(buf: Uint8Array, start: number, end: number): TopicRef {
+    const name = utf8Text(buf.subarray(start, end))
+    if (name === null) return new TopicRef('', NO_BYTES)
+    return this.refs.get(name) ?? this.add(name, buf.slice(start, end))
+  }
+
+  private add(name: string, bytes: Uint8Array): TopicRef {
+    if (this.refs.size >= this.namesMax) this.refs = new Map()
+    const ref = new TopicRef(name, bytes)
+    this.refs.set(name, ref)
+    return ref
+  }
+}
+
+/** True when buf[start, end) holds the name of `ref`. */
+export function sameBytes(ref: TopicRef, buf: Uint8Array, start: number, end: number): boolean {
+  const { bytes } = ref
+  if (bytes.length !== end - start) return false
+  // From the end: topics of one family differ in their last levels.
+  for (let i = bytes.length - 1; i >= 0; i--) if (bytes[i] !== buf[start + i]) return false
+  return true
+}
