@@ -18,6 +18,13 @@ export function utf8Text(bytes: Uint8Array): string | null {
   }
 }
 
+/** An owned copy of src[start, end). `slice` will not do: a Node Buffer's slice is a view. */
+export function copyBytes(src: Uint8Array, start = 0, end = src.length): Uint8Array {
+  const out = new Uint8Array(end - start)
+  out.set(start === 0 && end === src.length ? src : src.subarray(start, end))
+  return out
+}
+
 /** Short runs are copied by a loop: making a view costs more than the copy (measured on JavaScriptCore and V8). */
 const COPY_LOOP_MAX = 48
 
