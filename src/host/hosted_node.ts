@@ -1,0 +1,37 @@
+// HostedNode: what the host calls of the core's node, and nothing more; tests put a stub in its place. No behaviour.
+import type { Turn } from '../base/brand.ts'
+import type { OperatorFault } from '../base/fault.ts'
+import type { ClientSocket } from '../core/ports.ts'
+
+export type LinkInfo = { peerName: string; dialed: boolean; sameHost: boolean }
+
+export interface HostedNode {
+  /** BOOT, WAIT_PEER, JOINING, SYNC, STALL, DECIDE, SOLO, FENCED, DRAINING or GONE. */
+  readonly mode: string
+  readonly ready: boolean
+  readonly synced: boolean
+  /** Set when only the operator can help; the process ends with exit code 2. */
+  readonly fatal: OperatorFault | null
+  readonly metrics: { render(): string }
+
+  /** Sets the time; before any event of a turn. */
+  at(now: number, wall: number): void
+  accept(socket: ClientSocket): object
+  /** @param bytes borrowed until it returns */
+  data(connection: object, bytes: Uint8Array): void
+  closed(connection: object): void
+  writable(connection: object): void
+  linkOpened(info: LinkInfo): void
+  linkData(bytes: Uint8Array): void
+  linkWritable(): void
+  linkClosed(reason: string): void
+  dialFailed(refused: boolean): void
+  stored(turn: Turn): void
+  recordStored(): void
+  drain(): void
+  /** Monotonic ms; Infinity: never. */
+  deadline(): number
+  drainAway(): void
+  status(): unknown
+  clients(): unknown
+}

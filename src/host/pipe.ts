@@ -1,0 +1,52 @@
+// Pipe: a plain TCP connection that takes all it is given, for the peer link and the command line tools, on either runtime.
+// Knows nothing of what it carries.
+import type { DialAddress, ListenAddress } from './address.ts'
+
+export interface PipeEvents {
+  /** @param bytes borrowed until it returns */
+  onData(bytes: Uint8Array): void
+  /** The backlog is gone. */
+  onDrain(): void
+  /** Called once; never called after destroy(). */
+  onClose(why: string): void
+}
+
+export interface Pipe {
+  /** IP addresses of both ends. */
+  readonly remote: string
+  readonly local: string
+  /** Set by whoever was handed the pipe, before it returns. */
+  events: PipeEvents | null
+  /** Takes all bytes (copies what cannot be sent at once). */
+  write(bytes: Uint8Array): void
+  /** Bytes taken and not yet handed to the kernel. */
+  backlog(): number
+  /** Sends what was taken, then closes. */
+  end(): void
+  /** Closes at once; no further events. */
+  destroy(): void
+}
+
+export type DialFailure = { readonly refused: boolean; readonly why: string }
+
+export interface PipeListener {
+  readonly port: number
+  stop(): void
+}
+
+export interface Pipes {
+  /** @throws the runtime's error where the address cannot be bound */
+  listen(address: ListenAddress, onPipe: (pipe: Pipe) => void): Promise<PipeListener>
+  /** Calls exactly one of both, unless cancelled through the function it returns. */
+  dial(
+    to: DialAddress,
+    timeoutMs: number,
+    onPipe: (pipe: Pipe) => void,
+    onFail: (failure: DialFailure) => void,
+  ): () => void
+}
+
+export async function loadPipes(): Promise<Pipes> {
+  if ('Bun' in globalThis) return (await import('./pipe_bun.ts')).pipesBun
+  return (await import('./pipe_node.ts')).pipesNode
+}
