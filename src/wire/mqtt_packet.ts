@@ -2,11 +2,8 @@
 //
 // The package is lenient (cut-off strings become null, unknown flags pass), so every frame is checked by our own code
 // before it comes here; an error it still reports is a fault all the same.
-import { generate, type Packet, parser, writeToStream } from 'mqtt-packet'
+import { type Packet, parser } from 'mqtt-packet'
 import { malformed, type WireFault } from './wire_fault.ts'
-
-// Its first generate would otherwise build a table of 65 536 buffers.
-writeToStream.cacheNumbers = false
 
 type MqttParser = ReturnType<typeof parser>
 
@@ -40,11 +37,6 @@ export function parseFrame(frame: Uint8Array, version: number): Packet | WireFau
   // A parser keeps what it was last given, of a CONNECT the password: it is not used again.
   if (failed || rest !== 0 || packet === null || (packet as Packet).cmd === 'connect') shared.delete(version)
   return failed || packet === null ? REFUSED : packet
-}
-
-/** Encodes a packet as a client sends it. */
-export function generateFrame(packet: Packet, version: number): Uint8Array {
-  return generate(packet, { protocolVersion: version })
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

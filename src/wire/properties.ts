@@ -34,7 +34,7 @@ export const Property = {
 } as const
 const PROPERTY_MAX = 0x2a
 
-/** Where a property list stands; one bit each. `delivery` is a PUBLISH from a server. */
+/** Where a property list stands; one bit each. `ack` is any packet that confirms, `delivery` a PUBLISH from a server. */
 export const Place = {
   connect: 1,
   will: 2,
@@ -45,6 +45,7 @@ export const Place = {
   unsubscribe: 64,
   disconnect: 128,
   auth: 256,
+  connack: 512,
 } as const
 export type Place = (typeof Place)[keyof typeof Place]
 
@@ -66,19 +67,27 @@ define(Property.contentType, Kind.text, MESSAGE)
 define(Property.responseTopic, Kind.text, MESSAGE)
 define(Property.correlationData, Kind.binary, MESSAGE)
 define(Property.subscriptionIdentifier, Kind.varint, Place.delivery | Place.subscribe)
-define(Property.sessionExpiryInterval, Kind.u32, Place.connect | Place.disconnect)
-define(Property.authenticationMethod, Kind.text, Place.connect | Place.auth)
-define(Property.authenticationData, Kind.binary, Place.connect | Place.auth)
+define(Property.sessionExpiryInterval, Kind.u32, Place.connect | Place.connack | Place.disconnect)
+define(Property.authenticationMethod, Kind.text, Place.connect | Place.connack | Place.auth)
+define(Property.authenticationData, Kind.binary, Place.connect | Place.connack | Place.auth)
 define(Property.requestProblemInformation, Kind.flag, Place.connect)
 define(Property.willDelayInterval, Kind.u32, Place.will)
 define(Property.requestResponseInformation, Kind.flag, Place.connect)
-define(Property.serverReference, Kind.text, Place.disconnect)
-define(Property.reasonString, Kind.text, Place.ack | Place.disconnect | Place.auth)
-define(Property.receiveMaximum, Kind.u16, Place.connect)
-define(Property.topicAliasMaximum, Kind.u16, Place.connect)
+define(Property.serverReference, Kind.text, Place.connack | Place.disconnect)
+define(Property.reasonString, Kind.text, Place.connack | Place.ack | Place.disconnect | Place.auth)
+define(Property.receiveMaximum, Kind.u16, Place.connect | Place.connack)
+define(Property.topicAliasMaximum, Kind.u16, Place.connect | Place.connack)
 define(Property.topicAlias, Kind.u16, Place.publish | Place.delivery)
+define(Property.assignedClientIdentifier, Kind.text, Place.connack)
+define(Property.serverKeepAlive, Kind.u16, Place.connack)
+define(Property.responseInformation, Kind.text, Place.connack)
+define(Property.maximumQos, Kind.flag, Place.connack)
+define(Property.retainAvailable, Kind.flag, Place.connack)
+define(Property.wildcardSubscriptionAvailable, Kind.flag, Place.connack)
+define(Property.subscriptionIdentifierAvailable, Kind.flag, Place.connack)
+define(Property.sharedSubscriptionAvailable, Kind.flag, Place.connack)
 define(Property.userProperty, Kind.pair, 0xffff)
-define(Property.maximumPacketSize, Kind.u32, Place.connect)
+define(Property.maximumPacketSize, Kind.u32, Place.connect | Place.connack)
 for (const id of [Property.subscriptionIdentifier, Property.receiveMaximum, Property.maximumPacketSize]) nonZero[id] = 1
 
 const MISPLACED = malformed('property unknown or not allowed in this packet') // section 2.2.2.2

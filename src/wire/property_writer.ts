@@ -51,3 +51,9 @@ export function binaryProperty(id: number, value: Uint8Array | undefined): void 
   properties.u16(value.length)
   properties.copy(value)
 }
+
+export function pairProperty(id: number, name: string, value: string): void {
+  binaryProperty(id, utf8(name))
+  properties.u16(utf8(value).length)
+  properties.copy(utf8(value))
+}
