@@ -34,4 +34,7 @@ export interface HostedNode {
   drainAway(): void
   status(): unknown
   clients(): unknown
+  sessions?(): unknown
+  subscriptions?(): unknown
+  retained?(): unknown
 }

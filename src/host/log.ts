@@ -1,4 +1,5 @@
 // Log: lines for people on stderr, the access log as JSON lines on stdout. Knows nothing of what is logged.
+import { writeSync } from 'node:fs'
 import process from 'node:process'
 import type { LogPort } from '../core/ports.ts'
 
@@ -16,6 +17,7 @@ export class Log implements LogPort {
   private pending = ''
   private dropped = 0
   private blocked = false
+  private listening = false
 
   constructor(node: string, level: LogLevel, format: LogFormat) {
     this.node = node
@@ -44,12 +46,26 @@ export class Log implements LogPort {
         '\n'
       this.dropped = 0
     }
+    if (!this.listening) {
+      this.listening = true
+      process.stdout.on('error', () => {}) // a reader that went away is no reason to end
+    }
     if (process.stdout.write(text)) return
     this.blocked = true
     process.stdout.once('drain', () => {
       this.blocked = false
       this.flush()
     })
+  }
+
+  /** The last lines, before the process ends. */
+  close(): void {
+    try {
+      if (this.pending !== '') writeSync(1, this.pending)
+    } catch {
+      // A reader that is gone or stuck must not keep the process from ending.
+    }
+    this.pending = ''
   }
 
   error(message: string): void {

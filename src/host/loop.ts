@@ -42,6 +42,12 @@ export class Loop {
     this.enter()
   }
 
+  /** As enter(), with everything postponed handed over first: for events that must not overtake it. */
+  settle(): void {
+    this.enter()
+    this.deliverPostponed()
+  }
+
   /** For callbacks without an event of their own, such as an order from the operator. */
   kick(): void {
     this.enter()
@@ -58,14 +64,18 @@ export class Loop {
     if (this.stopped) return
     const { node } = this
     node.at(monotonicMs(), wallMs())
-    if (this.postponed.length > 0) {
+    this.deliverPostponed()
+    node.drain()
+    this.afterDrain()
+    this.arm()
+  }
+
+  private deliverPostponed(): void {
+    while (this.postponed.length > 0) {
       const events = this.postponed
       this.postponed = []
       for (const deliver of events) deliver()
     }
-    node.drain()
-    this.afterDrain()
-    this.arm()
   }
 
   /** The timer is only ever moved forward; firing too early costs one empty drain, re-arming at each drain costs more. */

@@ -1,0 +1,249 @@
+// Host: one running node: store, node, loop, listeners, peer link, admin, signals, and the order in which they start and end.
+// Knows nothing of MQTT or of the pair's protocol.
+import process from 'node:process'
+import { Bug } from '../base/assert.ts'
+import { OperatorFault } from '../base/fault.ts'
+import type { NodeConfig, Ports, StorePort } from '../core/ports.ts'
+import type { Image, NodeRecord } from '../session/image.ts'
+import { type DialAddress, formatAddress, type ListenAddress } from './address.ts'
+import { Admin } from './admin.ts'
+import { type AdminServer, serveAdmin } from './admin_server.ts'
+import { monotonicMs, wallMs } from './clock.ts'
+import type { HostedNode } from './hosted_node.ts'
+import { type Listener, listenClients } from './listener.ts'
+import { Log, type LogFormat, type LogLevel } from './log.ts'
+import { Loop } from './loop.ts'
+import { type LinkEvents, PeerLink } from './peer_link.ts'
+import { loadPipes } from './pipe.ts'
+import { MemoryStore, SqliteStore, type StoreEvents } from './store.ts'
+
+export type HostConfig = {
+  readonly listen: readonly ListenAddress[]
+  /** Null: a lone node. */
+  readonly pair: {
+    readonly cluster: ListenAddress
+    readonly peer: DialAddress
+    readonly secret: Uint8Array | null
+  } | null
+  /** Null keeps all in memory. */
+  readonly dataDir: string | null
+  readonly admin: ListenAddress | null
+  readonly proxyProtocol: boolean
+  readonly logLevel: LogLevel
+  readonly logFormat: LogFormat
+}
+
+/** Exit codes besides 0. */
+export const EXIT_OPERATOR = 2
+export const EXIT_BUG = 70
+export const EXIT_DISK = 74
+
+/** How long a node that goes away waits for its peer and its disk. */
+const DRAIN_MS_MAX = 10_000
+
+export type MakeNode = (
+  config: NodeConfig,
+  record: NodeRecord | null,
+  image: Image | null,
+  ports: Ports,
+  now: number,
+  wall: number,
+) => HostedNode
+
+type Closing = StorePort & { close(): Promise<void> }
+
+const NO_LINK = { send() {}, backlog: () => 0, close() {} }
+
+export class Host {
+  private readonly config: NodeConfig
+  private readonly hostConfig: HostConfig
+  private readonly log: Log
+  private loop!: Loop
+  private store: Closing | null = null
+  private link: PeerLink | null = null
+  private readonly listeners: Listener[] = []
+  private admin: AdminServer | null = null
+  private addresses: Record<string, unknown> = {}
+  private modeSeen = ''
+  private draining = false
+  private ending = false
+  private signals = 0
+
+  constructor(config: NodeConfig, hostConfig: HostConfig) {
+    this.config = config
+    this.hostConfig = hostConfig
+    this.log = new Log(config.name, hostConfig.logLevel, hostConfig.logFormat)
+  }
+
+  /** @throws {OperatorFault} where a file or an address cannot be used; nothing is left behind then */
+  async start(makeNode: MakeNode): Promise<void> {
+    process.on('uncaughtException', (error) => this.crash(error))
+    process.on('unhandledRejection', (error) => this.crash(error))
+    try {
+      await this.open(makeNode)
+    } catch (error) {
+      this.ending = true
+      this.release()
+      await this.store?.close()
+      throw error
+    }
+  }
+
+  private async open(makeNode: MakeNode): Promise<void> {
+    const { config, hostConfig } = this
+    const [store, pipes] = await Promise.all([this.openStore(), hostConfig.pair === null ? null : loadPipes()])
+    this.store = store.store
+    if (hostConfig.pair !== null && pipes !== null) {
+      this.link = new PeerLink({
+        ...hostConfig.pair,
+        name: config.name,
+        pipes,
+        starting: () => this.loop.node.mode === 'BOOT' || this.loop.node.mode === 'WAIT_PEER',
+        fatal: (fault) => this.end(EXIT_OPERATOR, fault.message),
+        warn: (message) => this.log.warn(message),
+      })
+    }
+    const ports: Ports = { link: this.link ?? NO_LINK, store: store.store, log: this.log }
+    const node = makeNode(config, store.record, store.image, ports, monotonicMs(), wallMs())
+    this.loop = new Loop(node, () => this.afterDrain())
+    for (const address of hostConfig.listen) {
+      const options = { flag: '--listen', proxyProtocol: hostConfig.proxyProtocol }
+      this.listeners.push(await listenClients(address, this.loop, options))
+    }
+    if (hostConfig.admin !== null) this.admin = await serveAdmin(hostConfig.admin, this.makeAdmin(node))
+    const clusterPort = await this.link?.start(linkEvents(this.loop))
+    this.announce(clusterPort)
+    this.onSignals()
+    this.loop.enter()
+  }
+
+  private async openStore(): Promise<{ store: Closing; record: NodeRecord | null; image: Image | null }> {
+    const { dataDir } = this.hostConfig
+    const events: StoreEvents = {
+      stored: (turn) => {
+        this.loop.enter()
+        this.loop.node.stored(turn)
+      },
+      recordStored: () => {
+        this.loop.enter()
+        this.loop.node.recordStored()
+      },
+      // A node that cannot write must not promise anything any more; its peer takes over.
+      failed: (message) => this.end(EXIT_DISK, message),
+    }
+    if (dataDir === null) return { store: new MemoryStore(events), record: null, image: null }
+    return SqliteStore.open(dataDir, events)
+  }
+
+  private makeAdmin(node: HostedNode): Admin {
+    const hostStatus = () => ({
+      version: this.config.version,
+      pid: process.pid,
+      uptimeMs: Math.round(process.uptime() * 1000),
+      listeners: this.addresses,
+      link: this.link?.status() ?? null,
+    })
+    return new Admin({ name: this.config.name, node, hostStatus, drainAway: () => this.drainAway('asked over HTTP') })
+  }
+
+  private announce(clusterPort: number | undefined): void {
+    const { listen, pair, admin } = this.hostConfig
+    const mqtt = listen.map(({ host }, i) => formatAddress(host, this.listeners[i]?.port ?? 0))
+    this.addresses = { mqtt }
+    if (pair !== null) this.addresses['cluster'] = formatAddress(pair.cluster.host, clusterPort ?? 0)
+    if (admin !== null) this.addresses['admin'] = formatAddress(admin.host, this.admin?.port ?? 0)
+    const parts = Object.entries(this.addresses).map(([what, where]) => `${what} on ${[where].flat().join(' and ')}`)
+    this.log.info(`tandemq ${this.config.version}: ${parts.join(', ')}`)
+  }
+
+  private afterDrain(): void {
+    const { node } = this.loop
+    this.log.flush()
+    if (node.mode !== this.modeSeen) {
+      this.log.info(
+        `${this.modeSeen === '' ? 'mode' : `mode ${this.modeSeen} →`} ${node.mode}${node.ready ? ', ready' : ''}`,
+      )
+      this.modeSeen = node.mode
+    }
+    if (node.fatal !== null) this.end(EXIT_OPERATOR, node.fatal.message)
+    else if (node.mode === 'GONE') this.end(0, null)
+  }
+
+  // ---- the end
+
+  private onSignals(): void {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        this.signals++
+        if (this.signals > 1) this.end(1, `second ${signal}: not waiting any longer`)
+        else this.drainAway(signal)
+      })
+    }
+    if (process.platform !== 'win32') process.on('SIGHUP', () => this.log.info('SIGHUP: nothing to reload yet'))
+  }
+
+  private drainAway(why: string): void {
+    if (this.draining) return
+    this.draining = true
+    this.log.info(`draining (${why})`)
+    this.loop.later(() => this.loop.node.drainAway())
+    setTimeout(() => this.end(0, `not drained within ${DRAIN_MS_MAX / 1000} s, ending all the same`), DRAIN_MS_MAX)
+  }
+
+  private release(): void {
+    for (const listener of this.listeners) listener.stop()
+    this.link?.stop()
+    this.admin?.stop()
+  }
+
+  /** Ends the process in good order: what was asked of the disk is on it. */
+  private end(code: number, message: string | null): void {
+    if (this.ending) return
+    this.ending = true
+    if (message !== null) this.log.error(message)
+    this.loop?.stop()
+    this.release()
+    const finish = () => {
+      this.log.close()
+      process.exit(code)
+    }
+    ;(this.store?.close() ?? Promise.resolve()).then(finish, (error) => this.crash(error))
+  }
+
+  /** Ends the process at once: what is durable is the only thing that can still be trusted. */
+  private crash(error: unknown): void {
+    if (error instanceof OperatorFault) {
+      this.end(EXIT_OPERATOR, error.message)
+      return
+    }
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    const what = error instanceof Bug ? 'this is a bug in tandemq' : 'unexpected error'
+    this.log.error(`${what}, ending: ${text}`)
+    this.log.close()
+    process.exit(EXIT_BUG)
+  }
+}
+
+function linkEvents(loop: Loop): LinkEvents {
+  const { node } = loop
+  return {
+    linkOpened: (info) => {
+      loop.settle()
+      node.linkOpened(info)
+    },
+    linkData: (bytes) => {
+      loop.settle()
+      node.linkData(bytes)
+    },
+    linkWritable: () => {
+      loop.settle()
+      node.linkWritable()
+    },
+    // The node itself may have closed it, in the middle of a call.
+    linkClosed: (reason) => loop.later(() => node.linkClosed(reason)),
+    dialFailed: (refused) => {
+      loop.settle()
+      node.dialFailed(refused)
+    },
+  }
+}
