@@ -1,0 +1,39 @@
+// Cli: which command is meant, and how it ends. Knows no command's flags.
+import process from 'node:process'
+import { OperatorFault } from '../base/fault.ts'
+import { startHelp, versionText } from './help.ts'
+
+const PLANNED = ['passwd', 'bench', 'witness']
+
+/** @param args without the runtime and the script */
+export async function run(args: readonly string[]): Promise<void> {
+  try {
+    await dispatch(args)
+  } catch (error) {
+    if (!(error instanceof OperatorFault)) throw error
+    process.stderr.write(`tandemq: ${error.message}\n`)
+    process.exitCode = 2
+  }
+}
+
+async function dispatch(args: readonly string[]): Promise<void> {
+  const [first] = args
+  const named = first !== undefined && !first.startsWith('-')
+  const command = named ? first : 'start'
+  const rest = named ? args.slice(1) : args
+  if (!named && rest.some((arg) => arg === '--version' || arg === '-v')) return console.log(versionText())
+  switch (command) {
+    case 'start': {
+      if (rest.includes('--help') || rest.includes('-h')) return console.log(startHelp())
+      const { start } = await import('./start.ts')
+      return await start(rest, process.env)
+    }
+    case 'help':
+      return console.log(startHelp())
+    case 'version':
+      return console.log(versionText())
+    default:
+      if (PLANNED.includes(command)) throw new OperatorFault(`tandemq ${command} is not supported yet`)
+      throw new OperatorFault(`there is no command "${command}"; see tandemq --help`)
+  }
+}
