@@ -1,5 +1,6 @@
 // Store: the durable state of the node, kept by a thread of its own so that no fsync stops the event loop. Hands batches over
 // and passes completions on; knows neither SQL (store_apply.ts, store_load.ts) nor what the rows mean.
+import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { assert, unreachable } from '../base/assert.ts'
 import { Turn } from '../base/brand.ts'
@@ -9,6 +10,7 @@ import { DirectoryLock } from './lock.ts'
 import { fault, makeDirectory, prepare, read } from './store_files.ts'
 import { recordSum } from './store_load.ts'
 import { Packer, packBatch } from './store_pack.ts'
+import { DB_FILE } from './store_schema.ts'
 import type { FromWorker, ToWorker } from './store_worker.ts'
 
 export type StoreEvents = {
@@ -58,9 +60,9 @@ export class SqliteStore implements StorePort {
     }
     let store: SqliteStore | null = null
     try {
+      // The thread starts while the file is checked and read here: the rows arrive where they are needed, without a copy.
+      store = new SqliteStore(join(dir, DB_FILE), events, lock)
       const file = prepare(dir)
-      // The thread starts while the rows are read here: they arrive where they are needed, without a copy.
-      store = new SqliteStore(file, events, lock)
       const { record, recordSeq, image } = read(file)
       store.recordSeq = recordSeq
       store.send({ kind: 'open', file })
