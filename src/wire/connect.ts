@@ -14,7 +14,7 @@ const UNSUPPORTED: WireFault = { reason: Reason.unsupportedProtocolVersion, text
 const RESERVED_FLAG = malformed('reserved connect flag is set') // [MQTT-3.1.2-3]
 const WILL_QOS_3 = malformed('will QoS 3') // [MQTT-3.1.2-12]
 const WILL_FLAGS = malformed('will QoS or will retain without a will') // [MQTT-3.1.2-11] [MQTT-3.1.2-13]
-const LONE_PASSWORD = malformed('password without user name') // [MQTT-3.1.2-22] of 3.1.1
+const LONE_PASSWORD = malformed('password without user name') // 3.1.1, section 3.1.2.9; allowed in 5.0
 const WILL_TOPIC_EMPTY: WireFault = { reason: Reason.topicNameInvalid, text: 'empty will topic' } // [MQTT-4.7.3-1]
 const LONE_AUTH_DATA = protocolError('authentication data without a method')
 
