@@ -33,8 +33,9 @@ class BunClient implements ClientSocket {
   constructor(socket: Socket<BunClient>, clients: BunClients) {
     this.socket = socket
     this.clients = clients
-    const ip = plainIp(socket.remoteAddress)
-    this.address = formatAddress(ip, socket.remotePort)
+    // Undefined, whatever the types say, where the client has gone again already.
+    const ip = plainIp(socket.remoteAddress ?? '')
+    this.address = formatAddress(ip, socket.remotePort ?? 0)
     this.loopback = isLoopback(ip)
   }
 

@@ -66,7 +66,7 @@ export class PeerLink implements LinkPort {
   private listener: PipeListener | null = null
   private current: Current | null = null
   /** Handshakes of connections that the peer (or a stranger) dialed. */
-  private readonly accepted = new Set<Pipe>()
+  private readonly accepted = new Map<Pipe, () => void>()
   /** Ends our own dial, in whatever stage it is. */
   private cancelDial: (() => void) | null = null
   private redial: ReturnType<typeof setTimeout> | null = null
@@ -99,7 +99,7 @@ export class PeerLink implements LinkPort {
     this.stopped = true
     this.listener?.stop()
     this.cancel()
-    for (const pipe of this.accepted) pipe.destroy()
+    for (const cancel of this.accepted.values()) cancel()
     this.current?.pipe.end()
     this.current = null
   }
@@ -133,8 +133,7 @@ export class PeerLink implements LinkPort {
       peer,
       DIAL_MS_MAX,
       (pipe) => {
-        this.cancelDial = () => pipe.destroy()
-        this.shake(pipe, true, (result, why) => this.onDialed(pipe, result, why))
+        this.cancelDial = this.shake(pipe, true, (result, why) => this.onDialed(pipe, result, why))
       },
       ({ refused, why }) => {
         this.problem = `${formatAddress(peer.host, peer.port)}: ${why}`
@@ -190,8 +189,7 @@ export class PeerLink implements LinkPort {
       pipe.destroy()
       return
     }
-    this.accepted.add(pipe)
-    this.shake(pipe, false, (result) => {
+    const cancel = this.shake(pipe, false, (result) => {
       this.accepted.delete(pipe)
       if (result?.kind === 'open') return this.open(pipe, result, false)
       pipe.end()
@@ -199,6 +197,7 @@ export class PeerLink implements LinkPort {
       const { problem, peer } = result
       void this.isPeer(pipe.remote).then((ours) => this.complain(problem, peer, ours))
     })
+    this.accepted.set(pipe, cancel)
   }
 
   /** Whether a connection comes from where --peer points to: a stranger's bad manners must not end a node that starts. */
@@ -211,8 +210,11 @@ export class PeerLink implements LinkPort {
 
   // ---- both
 
-  /** @param done called once: null where the connection ended or took too long */
-  private shake(pipe: Pipe, dialer: boolean, done: (result: HandshakeResult | null, why: string) => void): void {
+  /**
+   * @param done called once: null where the connection ended or took too long
+   * @returns ends it without calling done
+   */
+  private shake(pipe: Pipe, dialer: boolean, done: (result: HandshakeResult | null, why: string) => void): () => void {
     const { name, secret, version } = this.options
     const nonce = randomBytes(NONCE_BYTES).toString('hex')
     const { instance, lost } = this
@@ -246,6 +248,10 @@ export class PeerLink implements LinkPort {
       onClose: (why) => finish(null, why),
     }
     handshake.start()
+    return () => {
+      clearTimeout(timer)
+      pipe.destroy()
+    }
   }
 
   /** On the node with the smaller name: the number of the link that this connection becomes, 0 if the one at hand stays. */

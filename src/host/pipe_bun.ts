@@ -16,8 +16,9 @@ class BunPipe implements Pipe {
 
   constructor(socket: Socket<BunPipe>) {
     this.socket = socket
-    this.remote = plainIp(socket.remoteAddress)
-    this.local = plainIp(socket.localAddress)
+    // Undefined, whatever the types say, where the other side has gone again already.
+    this.remote = plainIp(socket.remoteAddress ?? '')
+    this.local = plainIp(socket.localAddress ?? '')
     socket.setNoDelay(true)
   }
 

@@ -1,0 +1,134 @@
+// Admin: routes and answers, then the same over real HTTP as a load balancer asks.
+import { Admin } from '../../../src/host/admin.ts'
+import { serveAdmin } from '../../../src/host/admin_server.ts'
+import type { HostedNode } from '../../../src/host/hosted_node.ts'
+import { loadPipes } from '../../../src/host/pipe.ts'
+import { assert, suite } from '../../support/suite.ts'
+
+const test = suite('admin')
+
+function make(node: Partial<HostedNode> = {}): { admin: Admin; drained: () => number } {
+  let drained = 0
+  const stub = {
+    mode: 'SYNC',
+    ready: true,
+    synced: true,
+    metrics: { render: () => '# TYPE tandemq_x gauge\ntandemq_x 1\n' },
+    status: () => ({ peer: 'b', generation: 3 }),
+    clients: () => [{ client: 'c1', node: 'a' }],
+    ...node,
+  } as HostedNode
+  const hostStatus = () => ({ version: '1' })
+  const admin = new Admin({ name: 'a', node: stub, hostStatus, drainAway: () => drained++ })
+  return { admin, drained: () => drained }
+}
+
+const ask = (admin: Admin, method: string, path: string, more: object = {}) =>
+  admin.answer({ method, path, loopback: true, browser: false, ...more })
+
+for (const [path, node, status] of [
+  ['/health/live', { ready: false, synced: false, mode: 'WAIT_PEER' }, 200],
+  ['/health/ready', { ready: true }, 200],
+  ['/health/ready', { ready: false }, 503],
+  ['/health/synced', { synced: true }, 200],
+  ['/health/synced', { ready: true, synced: false }, 503],
+] as const) {
+  test(`${path} with ${JSON.stringify(node)} is ${status}, with the facts as JSON`, () => {
+    for (const method of ['GET', 'HEAD', 'OPTIONS']) {
+      const answer = ask(make(node).admin, method, path)
+      assert.is(answer.status, status)
+      const body = JSON.parse(answer.body)
+      assert.is(body.node, 'a')
+      assert.is(body.peer, 'b')
+      assert.is(body.generation, 3)
+      assert.type(body.mode, 'string')
+      assert.type(body.ready, 'boolean')
+      assert.type(body.synced, 'boolean')
+    }
+  })
+}
+
+test('metrics are Prometheus text', () => {
+  const answer = ask(make().admin, 'GET', '/metrics')
+  assert.is(answer.status, 200)
+  assert.match(answer.type, /^text\/plain; version=0\.0\.4/)
+  assert.match(answer.body, /^tandemq_x 1$/m)
+})
+
+test('the API gives status and clients, and says what it cannot give yet', () => {
+  const { admin } = make()
+  assert.is(JSON.parse(ask(admin, 'GET', '/api/v1/status').body).version, '1')
+  assert.equal(JSON.parse(ask(admin, 'GET', '/api/v1/clients?x=1').body), [{ client: 'c1', node: 'a' }])
+  assert.is(ask(admin, 'GET', '/api/v1/sessions').status, 501)
+  assert.is(ask(make({ sessions: () => [] }).admin, 'GET', '/api/v1/sessions').status, 200)
+})
+
+test('an unknown path is 404, a wrong method 405', () => {
+  const { admin } = make()
+  assert.is(ask(admin, 'GET', '/nothing').status, 404)
+  assert.is(ask(admin, 'GET', '/health/ready/').status, 404)
+  assert.is(ask(admin, 'POST', '/health/ready').status, 405)
+  assert.is(ask(admin, 'GET', '/api/v1/drain').status, 405)
+  assert.is(ask(admin, 'OPTIONS', '/api/v1/drain').status, 405)
+})
+
+test('drain is taken from this machine only, and from no web page', () => {
+  const { admin, drained } = make()
+  assert.is(ask(admin, 'POST', '/api/v1/drain', { loopback: false }).status, 403)
+  assert.is(ask(admin, 'POST', '/api/v1/drain', { browser: true }).status, 403)
+  assert.is(drained(), 0)
+  assert.is(ask(admin, 'POST', '/api/v1/drain').status, 202)
+  assert.is(drained(), 1)
+})
+
+test('HTTP/1.0 without a Host header, as HAProxy asks, and HTTP/1.1 are answered', async () => {
+  const server = await serveAdmin({ host: '127.0.0.1', port: 0 }, make({ ready: false }).admin)
+  const requests = [
+    'GET /health/ready HTTP/1.0\r\n\r\n',
+    'OPTIONS /health/ready HTTP/1.0\r\n\r\n',
+    'HEAD /health/ready HTTP/1.0\r\n\r\n',
+    'GET /health/ready HTTP/1.1\r\nHost: lb\r\nConnection: close\r\n\r\n',
+  ]
+  for (const request of requests) {
+    const text = await exchange(server.port, request)
+    assert.match(text, /^HTTP\/1\.[01] 503 /, request)
+    if (!request.startsWith('HEAD')) assert.match(text, /"mode":"SYNC"/, request)
+  }
+  const drain = await exchange(
+    server.port,
+    'POST /api/v1/drain HTTP/1.1\r\nHost: x\r\nOrigin: http://evil\r\nContent-Length: 0\r\n\r\n',
+  )
+  assert.match(drain, / 403 /)
+  server.stop()
+})
+
+/** Sends one request and gives what came until the end of the answer. */
+async function exchange(port: number, request: string): Promise<string> {
+  const pipes = await loadPipes()
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  let text = ''
+  pipes.dial(
+    { host: '127.0.0.1', port },
+    1000,
+    (pipe) => {
+      const done = () => {
+        clearTimeout(timer)
+        pipe.destroy()
+        resolve(text)
+      }
+      const timer = setTimeout(done, 500)
+      pipe.events = {
+        onData: (bytes) => {
+          text += new TextDecoder().decode(bytes)
+        },
+        onDrain: () => {},
+        onClose: done,
+      }
+      pipe.write(new TextEncoder().encode(request))
+    },
+    ({ why }) => reject(new Error(why)),
+  )
+  return promise
+}
+
+test.run()
