@@ -1,0 +1,107 @@
+// Check state: what two nodes hold, compared: one owner, one state per version, equal replicas at rest. Looks inside.
+import type { Cluster } from './cluster.ts'
+import type { Inspection } from './core.ts'
+import type { SimNode } from './sim_node.ts'
+
+const EVERY_MS = 25
+
+export class StateChecks {
+  private readonly cluster: Cluster
+  /** Digest by client, token and version: over all nodes and lives. */
+  private readonly versions = new Map<string, string>()
+
+  constructor(cluster: Cluster) {
+    this.cluster = cluster
+  }
+
+  start(): void {
+    this.cluster.world.after(EVERY_MS, () => {
+      this.sample()
+      this.start()
+    })
+  }
+
+  private sample(): void {
+    const [a, b] = this.cluster.nodes
+    const inA = look(a)
+    const inB = look(b)
+    if (inA !== null) this.oneState(a, inA)
+    if (inB !== null) this.oneState(b, inB)
+    if (inA !== null && inB !== null) this.oneOwner(inA, inB)
+  }
+
+  /** Invariant 8. */
+  private oneOwner(a: Inspection, b: Inspection): void {
+    if (!this.cluster.promises('unique')) return
+    const stream = (i: Inspection): boolean => i.mode === 'SYNC' || i.mode === 'STALL'
+    if (!stream(a) || !stream(b) || a.generation.n !== b.generation.n || a.generation.minter !== b.generation.minter)
+      return
+    const mine = new Set(a.sessions.filter((s) => s.mine).map((s) => s.client))
+    for (const s of b.sessions)
+      if (s.mine && mine.has(s.client)) this.cluster.violate('8', `both nodes own ${s.client}`)
+  }
+
+  /** Invariant 10. */
+  private oneState(node: SimNode, inspection: Inspection): void {
+    for (const s of inspection.sessions) {
+      const key = `${s.client} ${s.token} ${s.ver}`
+      const known = this.versions.get(key)
+      if (known === undefined) this.versions.set(key, s.digest)
+      else if (known !== s.digest)
+        this.cluster.violate('10', `two states of ${key} (at ${node.name}): ${known} | ${s.digest}`)
+    }
+  }
+
+  /** Claims, holds, rings and shadows are empty. */
+  get atRest(): boolean {
+    return this.cluster.nodes.every((node) => {
+      const i = look(node)
+      return i === null || (i.claims === 0 && i.ringGroups === 0 && i.holds === 0 && i.shadows === 0)
+    })
+  }
+
+  unrest(): string {
+    return this.cluster.nodes
+      .map((node) => {
+        const i = look(node)
+        return (
+          `${node.name} ${node.mode}` +
+          (i === null ? '' : ` claims ${i.claims} ring ${i.ringGroups} holds ${i.holds} shadows ${i.shadows}`)
+        )
+      })
+      .join(', ')
+  }
+
+  /** Invariants 11 and 18, at rest. */
+  equal(): void {
+    const [a, b] = this.cluster.nodes
+    const inA = look(a)
+    const inB = look(b)
+    if (inA === null || inB === null) return
+    const theirs = new Map(inB.sessions.map((s) => [s.client, s]))
+    for (const s of inA.sessions) {
+      const t = theirs.get(s.client)
+      theirs.delete(s.client)
+      if (t === undefined) this.cluster.violate('11', `session ${s.client} at a only`)
+      else if (s.mine === t.mine)
+        this.cluster.violate('11', `session ${s.client} is owned by ${s.mine ? 'both' : 'nobody'}`)
+      else if (s.token !== t.token || s.ver !== t.ver || s.digest !== t.digest) {
+        this.cluster.violate(
+          '11',
+          `replicas of ${s.client} differ: ${s.token} ${s.ver} ${s.digest} | ${t.token} ${t.ver} ${t.digest}`,
+        )
+      }
+    }
+    for (const client of theirs.keys()) this.cluster.violate('11', `session ${client} at b only`)
+    const text = (rows: readonly (readonly string[])[]): string =>
+      JSON.stringify([...rows].map((r) => r.join(' ')).sort())
+    const retained = [text(inA.retained), text(inB.retained)]
+    if (retained[0] !== retained[1]) this.cluster.violate('18', `retained differ: ${retained.join(' | ')}`)
+    const presence = [inA, inB].map((i) => text(i.presence.map((p) => [p.client, String(p.connId)])))
+    if (presence[0] !== presence[1]) this.cluster.violate('11', `presence differs: ${presence.join(' | ')}`)
+  }
+}
+
+function look(node: SimNode): Inspection | null {
+  return node.core?.inspect?.() ?? null
+}

@@ -1,0 +1,78 @@
+// ClientSpec: who connects in a run, drawn from its seed. Knows no state.
+import type { Prng } from '../../src/base/prng.ts'
+import type { Version } from './mqtt.ts'
+import type { Profile } from './profile.ts'
+
+export type ClientSpec = {
+  readonly id: string
+  readonly device: number
+  /** Two devices use the id. */
+  readonly shared: boolean
+  readonly version: Version
+  /** Keeps its session: v3.x without Clean Session, 5.0 with an expiry. */
+  readonly lasting: boolean
+  /** Seconds. */
+  readonly expirySec: number
+  /** Weights of what it does. */
+  readonly publish: number
+  readonly subscribe: number
+  readonly roam: number
+  readonly cleanStart: number
+  readonly will: number
+  readonly willDelaySec: number
+  readonly disconnect: number
+  /** Acknowledges QoS 1 late, across connections. */
+  readonly late: boolean
+  readonly receiveMaximum: number
+  readonly keepAliveSec: number
+  readonly window: number
+  /** Stays away for long now and then. */
+  readonly away: number
+}
+
+export function drawClients(prng: Prng, profile: Profile): ClientSpec[] {
+  const version = (): Version => prng.pick([4, 5, 5])
+  const make = (id: string, over: Partial<ClientSpec>): ClientSpec => {
+    const v = over.version ?? version()
+    const lasting = over.lasting ?? true
+    return {
+      id,
+      device: 0,
+      shared: false,
+      version: v,
+      lasting,
+      expirySec: !lasting ? 0 : v === 5 ? prng.pick([60, 3600, 0xffff_ffff]) : 0xffff_ffff,
+      publish: 0,
+      subscribe: 0,
+      roam: profile.roam,
+      cleanStart: prng.chance(0.5) ? 0.06 : 0,
+      will: prng.chance(0.3) ? 0.5 : 0,
+      willDelaySec: v === 5 && prng.chance(0.3) ? 1 : 0,
+      disconnect: 0.02,
+      late: false,
+      receiveMaximum: v === 5 && prng.chance(0.3) ? prng.int(1, 4) : 0xffff,
+      keepAliveSec: prng.chance(0.1) ? 2 : 0,
+      window: prng.pick([1, 3, 6]),
+      away: 0,
+      ...over,
+    }
+  }
+  const specs = [
+    make('p1', { publish: 1, subscribe: prng.chance(0.3) ? 0.1 : 0 }),
+    make('s1', { subscribe: 0.3, publish: prng.chance(0.2) ? 0.1 : 0 }),
+  ]
+  if (prng.chance(0.6)) specs.push(make('p2', { publish: 1, subscribe: 0.1 }))
+  if (prng.chance(0.7)) specs.push(make('s2', { subscribe: 0.3, late: true }))
+  if (prng.chance(0.4)) {
+    const shared = { shared: true, publish: 0.2, subscribe: 0.3, cleanStart: 0, will: 0.2, version: version() }
+    specs.push(make('x', { ...shared, device: 0 }), make('x', { ...shared, device: 1 }))
+  }
+  if (prng.chance(0.5)) specs.push(make('k', { lasting: false, publish: 0.5, subscribe: 0.1, will: 1, cleanStart: 0 }))
+  if (prng.chance(0.4)) specs.push(make('r', { publish: 0.5, subscribe: 0.3, roam: 0.4, will: 0.5 }))
+  if (prng.chance(0.3)) specs.push(make('e', { version: 5, subscribe: 0.3, expirySec: prng.int(1, 2), away: 0.1 }))
+  if (prng.chance(0.3)) specs.push(make('z', { lasting: false, subscribe: 0.4, cleanStart: 0 }))
+  return specs
+}
+
+export const TOPICS = ['t/a', 't/b', 'r/1', 'r/2'] as const
+export const FILTERS = ['t/a', 't/b', 't/+', 't/#', 'r/1', 'r/#', 'w/#', '#', '+/a'] as const

@@ -1,0 +1,196 @@
+// Profile: what one run is made of, drawn from its seed: faults, timing, clients. Swarm testing: no run has everything.
+import type { Prng } from '../../src/base/prng.ts'
+import type { AckLevel, NodeConfig } from '../../src/core/ports.ts'
+import type { DiskSpeed } from './disk.ts'
+import type { Latency } from './pipe.ts'
+
+export const PROFILES = ['noFault', 'blips', 'crashes', 'losses', 'pauses', 'aimed', 'split', 'doubleCrash'] as const
+export type ProfileName = (typeof PROFILES)[number]
+
+/** Faults per second of virtual time, 0 to some 3. */
+export type FaultRates = {
+  crash: number
+  /** Of crashes: those that take the power, and those that take the disk as well. */
+  power: number
+  wipe: number
+  /** Crash of the node that serves alone. */
+  lone: number
+  cut: number
+  freeze: number
+  pause: number
+  diskStuck: number
+  drain: number
+  clockStep: number
+  clientFreeze: number
+  /** Crash more often just after a hand-over or a change of mode. */
+  aimed: boolean
+  split: boolean
+  doubleCrash: boolean
+}
+
+export type Timing = Pick<
+  NodeConfig,
+  'suspectMs' | 'soloMs' | 'stuckMs' | 'bootWaitMs' | 'willGraceMs' | 'claimTimeoutMs' | 'flushMs'
+>
+
+export type Profile = {
+  readonly name: ProfileName
+  readonly faults: FaultRates
+  readonly timing: Timing
+  readonly ack: AckLevel
+  readonly durationMs: number
+  readonly thinkMs: number
+  readonly clientLatency: Latency
+  readonly linkLatency: Latency
+  readonly disk: DiskSpeed
+  /** Chance that a write is delivered in two pieces. */
+  readonly chop: number
+  /** Bytes a client's socket takes before it says no. */
+  readonly socketBytes: number
+  readonly skewMs: number
+  readonly drift: number
+  readonly sameHost: boolean
+  /** One node starts alone and serves; the other joins later. */
+  readonly lateJoin: boolean
+  /** Big payloads, now and then. */
+  readonly bigBytes: number
+  /** Packet identifiers: the lowest free one at once, or each in turn. */
+  readonly reuseIds: boolean
+  readonly roam: number
+  readonly receiveMaximum: number
+}
+
+const NO_FAULTS: FaultRates = {
+  crash: 0,
+  power: 0,
+  wipe: 0,
+  lone: 0,
+  cut: 0,
+  freeze: 0,
+  pause: 0,
+  diskStuck: 0,
+  drain: 0,
+  clockStep: 0,
+  clientFreeze: 0,
+  aimed: false,
+  split: false,
+  doubleCrash: false,
+}
+
+function faultsOf(name: ProfileName, prng: Prng): FaultRates {
+  const f = { ...NO_FAULTS }
+  const some = (max: number): number => (prng.chance(0.5) ? prng.next() * max : 0)
+  if (prng.chance(0.3)) f.clientFreeze = prng.next() * 2
+  switch (name) {
+    case 'noFault':
+      f.drain = some(0.5)
+      break
+    case 'blips':
+      f.cut = 0.3 + prng.next() * 3
+      f.freeze = some(2)
+      break
+    case 'crashes':
+      f.crash = 0.5 + prng.next()
+      f.power = prng.next()
+      f.cut = some(1)
+      break
+    case 'losses':
+      f.crash = 0.5 + prng.next()
+      f.power = prng.next()
+      f.wipe = prng.next() * 0.5
+      f.lone = 0.5 + prng.next()
+      f.cut = some(1)
+      f.drain = some(0.3)
+      break
+    case 'pauses':
+      f.pause = 0.3 + prng.next()
+      f.diskStuck = some(0.5)
+      f.clockStep = some(1)
+      f.crash = some(0.3)
+      break
+    case 'aimed':
+      f.crash = 0.5
+      f.power = prng.next()
+      f.lone = some(1)
+      f.cut = some(1)
+      f.aimed = true
+      break
+    case 'split':
+      f.split = true
+      f.cut = some(1)
+      break
+    case 'doubleCrash':
+      f.doubleCrash = true
+      f.power = 0.7
+      f.cut = some(0.5)
+      break
+  }
+  return f
+}
+
+export function drawProfile(prng: Prng, wanted: ProfileName | null): Profile {
+  const drawn = prng.pick(PROFILES)
+  const name = wanted ?? drawn
+  const scale = prng.pick([1, 1, 2])
+  const fast = prng.chance(0.5)
+  return {
+    name,
+    faults: faultsOf(name, prng),
+    timing: {
+      suspectMs: 100 * scale,
+      soloMs: 300 * scale,
+      stuckMs: 1000 * scale,
+      bootWaitMs: 2000 * scale,
+      willGraceMs: 500 * scale,
+      claimTimeoutMs: 500 * scale,
+      flushMs: prng.pick([5, 20, 50]),
+    },
+    ack: prng.chance(0.8) ? 'peer-ram' : prng.pick(['peer-write', 'peer-disk', 'both-disk']),
+    durationMs: prng.int(1500, 5000) * scale,
+    thinkMs: prng.pick([30, 60, 120]) * scale,
+    clientLatency: { baseMs: fast ? 0.05 : 0.5, jitterMs: prng.next() * 4, tail: 0.02, tailMs: prng.next() * 40 },
+    linkLatency: {
+      baseMs: fast ? 0.05 : 1,
+      jitterMs: prng.next() * (fast ? 2 : 10),
+      tail: prng.chance(0.3) ? 0.03 : 0,
+      tailMs: 30,
+    },
+    disk: { writeMs: 1, syncMs: prng.pick([2, 8, 20]), slow: prng.chance(0.3) ? 0.05 : 0, slowMs: 60 },
+    chop: prng.pick([0, 0.05, 0.3]),
+    socketBytes: prng.chance(0.15) ? prng.int(40, 600) : 65_536,
+    skewMs: prng.chance(0.7) ? prng.int(0, 60) : prng.int(0, 3000),
+    drift: prng.chance(0.5) ? 0 : prng.next() * 0.01,
+    sameHost: prng.chance(0.5),
+    lateJoin: prng.chance(0.2),
+    bigBytes: prng.chance(0.1) ? prng.int(1_000, 200_000) : 0,
+    reuseIds: prng.chance(0.7),
+    roam: prng.pick([0.03, 0.08, 0.2]),
+    receiveMaximum: prng.pick([2, 10, 100]),
+  }
+}
+
+export function nodeConfig(profile: Profile, name: string, prng: Prng, off: ReadonlySet<string>): NodeConfig {
+  return {
+    name,
+    paired: true,
+    ack: profile.ack,
+    partition: 'available',
+    bootstrap: profile.lateJoin,
+    ...profile.timing,
+    allowAnonymous: true,
+    packetBytesMax: 2 * 1024 * 1024,
+    queuedMessagesMax: 100_000,
+    queuedBytesMax: 256 * 1024 * 1024,
+    connectionsMax: 1000,
+    receiveMaximum: profile.receiveMaximum,
+    sessionExpiryMax: 0xffff_ffff,
+    keepAliveMax: 0,
+    qosMax: 2,
+    retainAvailable: true,
+    queueQos0: false,
+    nonce: prng.int(0, 0xffff_ffff),
+    seed: prng.int(1, 0xffff_ffff),
+    mutations: off,
+    version: 'sim',
+  }
+}
