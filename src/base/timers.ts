@@ -16,6 +16,7 @@ export class Timers<K> {
     this.byKey.set(key, item)
     this.heap.push(item)
     this.up(this.heap.length - 1)
+    this.compactIfMostlyDead()
   }
 
   clear(key: K): void {
@@ -23,7 +24,7 @@ export class Timers<K> {
     if (old === undefined) return
     old.live = false
     this.byKey.delete(key)
-    if (this.heap.length > 64 && this.byKey.size * 4 < this.heap.length) this.compact()
+    this.compactIfMostlyDead()
   }
 
   has(key: K): boolean {
@@ -58,7 +59,8 @@ export class Timers<K> {
     while (this.heap.length > 0 && !(this.heap[0] as Item<K>).live) this.pop()
   }
 
-  private compact(): void {
+  private compactIfMostlyDead(): void {
+    if (this.heap.length <= 64 || this.byKey.size * 4 >= this.heap.length) return
     const live = this.heap.filter((item) => item.live)
     this.heap = []
     for (const item of live) {

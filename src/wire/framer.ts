@@ -39,6 +39,9 @@ export abstract class Framer {
   /** While false, the first byte of a packet is put to firstByteFault before anything of it is kept. */
   protected opened = false
   protected stopped = false
+  private paused = false
+  /** Owned bytes that came while paused; null when there are none. */
+  private rest: Uint8Array | null = null
   /** Owned start of a packet that the last chunk ended in; null when there is none. */
   private held: Uint8Array | null = null
   private heldLength = 0
@@ -64,17 +67,40 @@ export abstract class Framer {
     return this.held === null ? 0 : this.held.length
   }
 
+  private keep(bytes: Uint8Array): void {
+    if (this.stopped) return
+    const before = this.rest ?? new Uint8Array(0)
+    const next = new Uint8Array(before.length + bytes.length)
+    next.set(before)
+    next.set(bytes, before.length)
+    this.rest = next
+  }
+
   /** Delivers nothing more, also when called while a packet is delivered. */
   stop(): void {
     this.stopped = true
     this.release()
   }
 
+  /** Delivers nothing more until resume(); what comes meanwhile is kept. The caller stops reading the socket. */
+  pause(): void {
+    this.paused = true
+  }
+
+  resume(): void {
+    this.paused = false
+    const { rest } = this
+    this.rest = null
+    if (rest !== null && !this.stopped) this.feed(rest)
+  }
+
   /** @param chunk borrowed until feed returns */
   feed(chunk: Uint8Array): void {
+    if (this.paused) return this.keep(chunk)
     let at = this.held === null ? 0 : this.fill(chunk)
     const end = chunk.length
     while (at < end && !this.stopped) {
+      if (this.paused) return this.keep(chunk.subarray(at))
       if (!this.opened && this.refused(chunk[at] as number)) return
       const header = headerLength(chunk, at, end)
       const total = header + remaining

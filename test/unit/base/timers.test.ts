@@ -95,4 +95,11 @@ test('timers equal a sorted list after any sets and clears', () => {
   }
 })
 
+test('a deadline moved again and again does not fill the memory', () => {
+  const timers = new Timers<string>()
+  for (let now = 0; now < 100_000; now++) timers.set('keep alive', now + 60_000)
+  const { heap } = timers as unknown as { heap: unknown[] }
+  assert.ok(heap.length < 1000, `${heap.length} items for one key`)
+})
+
 test.run()

@@ -1,0 +1,61 @@
+// Broker: what a connection asks of the composition above it. Knows no implementation.
+import type { Session } from '../session/session.ts'
+import type { Entry } from '../session/queue.ts'
+import type { Connect, PublishView, SubscribeRequest } from '../wire/packet.ts'
+import type { EntryState } from '../session/image.ts'
+import type { TopicTable } from '../topic/topics.ts'
+import type { Connection } from './connection.ts'
+
+export type ConnectionPolicy = {
+  readonly allowAnonymous: boolean
+  readonly packetBytesMax: number
+  readonly receiveMaximum: number
+  readonly sessionExpiryMax: number
+  readonly keepAliveMax: number
+  readonly qosMax: 0 | 1 | 2
+  readonly retainAvailable: boolean
+}
+
+export interface Broker {
+  /** Monotonic milliseconds of this turn. */
+  readonly now: number
+  readonly policy: ConnectionPolicy
+  readonly topics: TopicTable
+  /** The turn that an output of the packet at hand must wait for: this one if the packet changed anything durable, else 0. */
+  need(): number
+  /** A new packet begins: what was changed before does not gate it. */
+  begin(): void
+  /** False while this node may serve nobody. */
+  readonly serving: boolean
+  readonly full: boolean
+  assignClientId(): string
+  /** The checked CONNECT: decides who owns the session; answers by connection.accept() or connection.refuse(), now or later. */
+  connect(connection: Connection, packet: Connect): void
+  /** The connection ended. `clean`: by DISCONNECT without will. */
+  ended(connection: Connection, clean: boolean): void
+  /** @returns whether anybody was there to receive it */
+  publish(connection: Connection, view: PublishView, packetId: number): boolean
+  subscribe(session: Session, request: SubscribeRequest, id: number): void
+  /** Sends (or queues) the retained messages that a new subscription asks for. */
+  replayRetained(session: Session, filter: string): void
+  unsubscribe(session: Session, filter: string): boolean
+  /** PUBREL of the client arrived. */
+  releaseInbound(session: Session, packetId: number): void
+  /** An entry goes out (or moves on) under this identifier. */
+  sent(session: Session, entry: Entry, packetId: number, state: EntryState): void
+  /** An entry is done. */
+  done(session: Session, entry: Entry): void
+  expiryChanged(session: Session, expiry: number): void
+  /** Bytes wait to be written. */
+  dirty(connection: Connection): void
+  /** The session may have something to send. */
+  pump(session: Session): void
+  /** The turn up to which everything has its promise. */
+  readonly released: number
+  /** The session waits for a turn to be released before it can send on. */
+  pumpAfter(session: Session, turn: number): void
+  count(name: string): void
+  log(name: string, fields: Record<string, unknown>): void
+  /** Writers that idle connections give back. */
+  readonly writers: import('./writers.ts').Writers
+}

@@ -1,0 +1,294 @@
+// Connection: one socket that speaks MQTT: what came in goes to a handler, what goes out waits for its promise in one FIFO.
+// Knows no peer, no disk and no other connection.
+import { assert } from '../base/assert.ts'
+import type { ByteWriter } from '../base/bytes.ts'
+import { LIMITS } from '../base/limits.ts'
+import type { ConnId } from '../base/identity.ts'
+import type { Attachment, Session } from '../session/session.ts'
+import type { TopicRef } from '../topic/topics.ts'
+import { Decoder } from '../wire/decoder.ts'
+import { writeDisconnect, writePingresp } from '../wire/encoder.ts'
+import type { AckType, Connect, ControlPacket, PacketSink, PublishView, Version } from '../wire/packet.ts'
+import { Reason, reasonName } from '../wire/reason.ts'
+import type { Broker } from './broker.ts'
+import { onAck } from './on_ack.ts'
+import { onConnect } from './on_connect.ts'
+import { onDisconnect } from './on_disconnect.ts'
+import { onPublish } from './on_publish.ts'
+import { onSubscribe, onUnsubscribe } from './on_subscribe.ts'
+import { writeConnackRefusal } from './send_connack.ts'
+import { type ConnectionState, move } from './states.ts'
+
+/** The socket, as far as a connection may know it. */
+export interface Socket {
+  readonly address: string
+  readonly loopback: boolean
+  write(bytes: Uint8Array): number
+  pause(): void
+  resume(): void
+  end(): void
+}
+
+const NO_GATES: number[] = Object.freeze([]) as unknown as number[]
+
+export class Connection implements PacketSink, Attachment {
+  readonly attached = true
+  readonly socket: Socket
+  readonly broker: Broker
+  readonly decoder: Decoder
+  state: ConnectionState = 'waiting'
+  version: Version | 0 = 0
+  clientId = ''
+  session: Session | null = null
+  /** Given at CONNECT. */
+  connId: ConnId | null = null
+  /** The CONNECT under decision or in force. */
+  connect: Connect | null = null
+  username: string | null = null
+  keepAliveMs = 0
+  /** Monotonic ms of the last byte from the client. */
+  lastHeard: number
+  /** QoS 1 and 2 messages the client takes at once. */
+  window: number = LIMITS.inflightDefault
+  maximumPacketSize = Number.POSITIVE_INFINITY
+  requestProblemInformation = true
+  assignedClientId = false
+  /** Bytes for the client, in order; null while there are none. */
+  out: ByteWriter | null = null
+  /** Pairs (offset in `out`, turn): bytes from the offset on wait until the turn is released. */
+  private gates: number[] = NO_GATES
+  /** It stands in the broker's list of connections to write. */
+  isDirty = false
+  /** The socket took less than it was offered. */
+  blocked = false
+  /** The topic last published to, so that a stream of messages to one topic looks it up once. */
+  topic: TopicRef | null = null
+  /** Reading is stopped: reasons by name. */
+  paused = false
+  readonly openedAt: number
+
+  constructor(socket: Socket, broker: Broker, now: number) {
+    this.socket = socket
+    this.broker = broker
+    this.lastHeard = now
+    this.openedAt = now
+    this.decoder = new Decoder(this, broker.policy.packetBytesMax)
+  }
+
+  // ---- in
+
+  /** @param bytes borrowed until it returns */
+  data(bytes: Uint8Array): void {
+    if (this.state === 'closing' || this.state === 'closed') return
+    this.lastHeard = this.broker.now
+    this.decoder.feed(bytes)
+  }
+
+  onPublish(view: PublishView): void {
+    this.broker.begin()
+    onPublish(this, view)
+  }
+
+  onAck(type: AckType, packetId: number, reason: number): void {
+    this.broker.begin()
+    onAck(this, type, packetId, reason)
+  }
+
+  onPingreq(): void {
+    writePingresp(this.writer()) // [MQTT-3.12.4-1]
+  }
+
+  onControl(packet: ControlPacket): void {
+    this.broker.begin()
+    switch (packet.cmd) {
+      case 'connect':
+        return onConnect(this, packet)
+      case 'subscribe':
+        return onSubscribe(this, packet)
+      case 'unsubscribe':
+        return onUnsubscribe(this, packet)
+      case 'disconnect':
+        return onDisconnect(this, packet)
+      case 'auth':
+        return this.fail(Reason.protocolError, 'AUTH without an authentication method') // [MQTT-4.12.0-6]
+    }
+  }
+
+  onFault(reason: number, text: string): void {
+    this.fail(reason, text)
+  }
+
+  // ---- out
+
+  /** The buffer to append to; the connection will be written at the end of the turn. */
+  writer(): ByteWriter {
+    if (this.out === null) this.out = this.broker.writers.take()
+    if (!this.isDirty) this.broker.dirty(this)
+    return this.out
+  }
+
+  /** What is appended from now on leaves only when the turn is released. Turn 0 gates nothing. */
+  gate(turn: number): void {
+    if (turn <= this.broker.released) return
+    const { gates } = this
+    if (gates.length > 0 && (gates[gates.length - 1] as number) >= turn) return
+    if (gates === NO_GATES) this.gates = [this.writer().length, turn]
+    else gates.push(this.writer().length, turn)
+  }
+
+  /** Bytes not yet taken by the socket. */
+  get outBytes(): number {
+    return this.out === null ? 0 : this.out.length
+  }
+
+  /** Writes what is released. @returns true when a gate still holds bytes back */
+  flush(): boolean {
+    const { out } = this
+    if (out === null || this.state === 'closed') return false
+    const { released } = this.broker
+    let limit = out.length
+    let passed = 0
+    const { gates } = this
+    while (passed < gates.length) {
+      if ((gates[passed + 1] as number) > released) {
+        limit = gates[passed] as number
+        break
+      }
+      passed += 2
+    }
+    let taken = 0
+    if (limit > 0 && !this.blocked) {
+      taken = this.socket.write(limit === out.buf.length ? out.buf : out.buf.subarray(0, limit))
+      if ((this.state as ConnectionState) === 'closed') return false
+      if (taken < limit) this.blocked = true
+    }
+    const waits = limit < out.length
+    if (taken === out.length) {
+      this.gates = NO_GATES
+      this.out = null
+      this.broker.writers.give(out)
+      if (this.state === 'closing' && !waits) this.finish()
+      return false
+    }
+    if (taken > 0) out.buf.copyWithin(0, taken, out.length)
+    out.length -= taken
+    if (passed > 0 || taken > 0) {
+      const rest = gates.slice(passed)
+      for (let i = 0; i < rest.length; i += 2) rest[i] = (rest[i] as number) - taken
+      this.gates = rest.length === 0 ? NO_GATES : rest
+    }
+    if (out.length > LIMITS.outBytesMax) {
+      this.broker.count('connections_closed_slow')
+      this.drop('slow reader')
+    }
+    return waits
+  }
+
+  writable(): void {
+    this.blocked = false
+    if (this.out !== null && !this.isDirty) this.broker.dirty(this)
+    if (this.session !== null) this.broker.pump(this.session)
+  }
+
+  // ---- ends
+
+  /** The client did something wrong: it is told why where its version can be told, and closed [MQTT-4.13.1-1]. */
+  fail(reason: number, text: string): void {
+    if (this.state === 'closing' || this.state === 'closed') return
+    this.broker.log('client_fault', { client: this.clientId, address: this.socket.address, reason: reasonName(reason), text })
+    this.broker.count(`faults_${reasonName(reason)}`)
+    if (this.state === 'open') this.disconnect(reason, text, false)
+    else this.refuse(reason, text)
+  }
+
+  /** Answers CONNECT with a refusal and closes. */
+  refuse(reason: number, text: string): void {
+    if (this.state === 'closing' || this.state === 'closed') return
+    if (this.version !== 0 || reason === Reason.unsupportedProtocolVersion) writeConnackRefusal(this, reason, text)
+    this.close()
+  }
+
+  /** Tells a 5.0 client why and closes. @param clean its will is not sent */
+  disconnect(reason: number, text: string, clean: boolean, serverReference?: string): void {
+    if (this.state === 'closing' || this.state === 'closed') return
+    const wasOpen = this.state === 'open'
+    if (wasOpen && this.version === 5) {
+      const reasonString = this.requestProblemInformation && text !== '' ? text : undefined
+      writeDisconnect(this.writer(), {
+        reason,
+        ...(reasonString === undefined ? {} : { reasonString }),
+        ...(serverReference === undefined ? {} : { serverReference }),
+      })
+    }
+    this.close()
+    this.broker.ended(this, clean)
+  }
+
+  /** Nothing more is read; closed once the last bytes are out. */
+  close(): void {
+    if (this.state === 'closing' || this.state === 'closed') return
+    this.state = move(this.state, 'closing')
+    this.decoder.stop()
+    if (!this.isDirty) this.broker.dirty(this)
+    if (this.out === null) this.out = this.broker.writers.take()
+  }
+
+  /** Cut at once: what is gated is discarded, what is already released is written if the socket takes it. */
+  cut(reason: number, text: string): void {
+    if (this.state === 'closed') return
+    const { gates, out } = this
+    // Outputs whose promise is not kept yet must never leave after the session has gone elsewhere.
+    if (out !== null && gates.length > 0) {
+      let i = 0
+      while (i < gates.length && (gates[i + 1] as number) <= this.broker.released) i += 2
+      if (i < gates.length) out.length = gates[i] as number
+    }
+    this.gates = NO_GATES
+    if (this.state === 'open' && this.version === 5) writeDisconnect(this.writer(), { reason, ...(text === '' || !this.requestProblemInformation ? {} : { reasonString: text }) })
+    else if (this.state === 'claiming') writeConnackRefusal(this, reason, text)
+    this.decoder.stop()
+    if (this.state !== 'closing') this.state = move(this.state, 'closing')
+    this.flush()
+    if ((this.state as ConnectionState) !== 'closed') this.finish()
+  }
+
+  /** Cut without a word. */
+  drop(why: string): void {
+    if (this.state === 'closed') return
+    this.broker.log('connection_dropped', { client: this.clientId, address: this.socket.address, why })
+    const open = this.state === 'open'
+    this.finish()
+    if (open) this.broker.ended(this, false)
+  }
+
+  /** The socket has gone. */
+  onClosed(): void {
+    if (this.state === 'closed') return
+    const before = this.state
+    this.release()
+    if (before === 'open' || before === 'claiming') this.broker.ended(this, false)
+  }
+
+  private finish(): void {
+    this.release()
+    this.socket.end()
+  }
+
+  private release(): void {
+    this.state = move(this.state, 'closed')
+    this.decoder.stop()
+    if (this.out !== null) this.broker.writers.give(this.out)
+    this.out = null
+    this.gates = NO_GATES
+  }
+
+  /** Room for `n` more QoS 1 or 2 messages? */
+  hasWindow(session: Session): boolean {
+    return session.inflight.size < this.window && this.outBytes < LIMITS.outBytesPumpMax
+  }
+
+  opened(): void {
+    assert(this.version !== 0 && this.session !== null, 'an open connection has a version and a session')
+    this.state = move(this.state, 'open')
+  }
+}

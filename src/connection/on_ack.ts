@@ -1,0 +1,70 @@
+// On ack: PUBACK, PUBREC, PUBREL and PUBCOMP of the client. An acknowledgement of something unknown is no error: it may be
+// older than the last change of owner.
+import type { Session } from '../session/session.ts'
+import { writeAck } from '../wire/encoder.ts'
+import { type AckType, PacketType } from '../wire/packet.ts'
+import { Reason } from '../wire/reason.ts'
+import type { Connection } from './connection.ts'
+import { SENT_RELEASED } from './send.ts'
+
+export function onAck(c: Connection, type: AckType, packetId: number, reason: number): void {
+  const { session } = c
+  if (session === null) return
+  switch (type) {
+    case PacketType.puback:
+      return onPuback(c, session, packetId)
+    case PacketType.pubrec:
+      return onPubrec(c, session, packetId, reason)
+    case PacketType.pubrel:
+      return onPubrel(c, session, packetId)
+    case PacketType.pubcomp:
+      return onPubcomp(c, session, packetId)
+  }
+}
+
+function onPuback(c: Connection, session: Session, packetId: number): void {
+  const entry = session.inflight.get(packetId)
+  if (entry === undefined || entry.state !== 1) return
+  if (entry.pos < 0) session.inflight.delete(packetId)
+  else c.broker.done(session, entry)
+  if (session.queue.count > 0) c.broker.pump(session)
+}
+
+function onPubrec(c: Connection, session: Session, packetId: number, reason: number): void {
+  if (c.version === 0) return
+  const entry = session.inflight.get(packetId)
+  if (entry === undefined || entry.state === 1) {
+    writeAck(c.writer(), PacketType.pubrel, packetId, Reason.packetIdentifierNotFound, c.version)
+    return
+  }
+  if (reason >= 0x80) {
+    // the client refused it: the flow ends here [MQTT-4.3.3-4]
+    if (entry.pos < 0) session.inflight.delete(packetId)
+    else c.broker.done(session, entry)
+    if (session.queue.count > 0) c.broker.pump(session)
+    return
+  }
+  if (entry.state === 2) {
+    if (entry.pos < 0) session.inflight.set(packetId, SENT_RELEASED)
+    else c.broker.sent(session, entry, packetId, 3)
+  }
+  c.gate(c.broker.need())
+  writeAck(c.writer(), PacketType.pubrel, packetId, Reason.success, c.version) // [MQTT-4.3.3-4]
+}
+
+function onPubrel(c: Connection, session: Session, packetId: number): void {
+  if (c.version === 0) return
+  const known = session.inbound.has(packetId)
+  if (known) c.broker.releaseInbound(session, packetId)
+  c.gate(c.broker.need())
+  const reason = known ? Reason.success : Reason.packetIdentifierNotFound
+  writeAck(c.writer(), PacketType.pubcomp, packetId, reason, c.version) // [MQTT-4.3.3-11]
+}
+
+function onPubcomp(c: Connection, session: Session, packetId: number): void {
+  const entry = session.inflight.get(packetId)
+  if (entry === undefined || entry.state !== 3) return
+  if (entry.pos < 0) session.inflight.delete(packetId)
+  else c.broker.done(session, entry)
+  if (session.queue.count > 0) c.broker.pump(session)
+}

@@ -1,0 +1,38 @@
+// On PUBLISH: one message from the client, QoS 0, 1 or 2.
+import { sameBytes } from '../topic/topics.ts'
+import { writeAck } from '../wire/encoder.ts'
+import { PacketType, type PublishView } from '../wire/packet.ts'
+import { Reason } from '../wire/reason.ts'
+import type { Connection } from './connection.ts'
+
+export function onPublish(c: Connection, view: PublishView): void {
+  const { broker, session } = c
+  if (session === null || c.version === 0) return
+  if (view.topicAlias !== 0) return c.fail(Reason.topicAliasInvalid, 'topic aliases are not accepted') // [MQTT-3.3.2-9]
+  if (view.qos > broker.policy.qosMax) return c.fail(Reason.qosNotSupported, 'QoS is above Maximum QoS') // [MQTT-3.2.2-11]
+  if (view.retain && !broker.policy.retainAvailable) return c.fail(Reason.retainNotSupported, 'RETAIN is not available') // [MQTT-3.2.2-14]
+  if (c.topic === null || !sameBytes(c.topic, view.buf, view.topicStart, view.topicEnd))
+    c.topic = broker.topics.internBytes(view.buf, view.topicStart, view.topicEnd)
+  if (view.qos === 0) {
+    broker.publish(c, view, 0)
+    return
+  }
+  const { packetId } = view
+  if (view.qos === 1) {
+    const matched = broker.publish(c, view, 0)
+    c.gate(broker.need())
+    writeAck(c.writer(), PacketType.puback, packetId, reasonOf(c, matched), c.version) // [MQTT-4.3.2-4]
+    return
+  }
+  let matched = true
+  if (!session.inbound.has(packetId)) {
+    if (session.inbound.size >= broker.policy.receiveMaximum) return c.fail(Reason.receiveMaximumExceeded, 'Receive Maximum exceeded') // [MQTT-3.3.4-7]
+    matched = broker.publish(c, view, packetId)
+  } // else a repetition, which must not be published again [MQTT-4.3.3-10]
+  c.gate(broker.need())
+  writeAck(c.writer(), PacketType.pubrec, packetId, reasonOf(c, matched), c.version) // [MQTT-4.3.3-8]
+}
+
+function reasonOf(c: Connection, matched: boolean): number {
+  return matched || c.version !== 5 ? Reason.success : Reason.noMatchingSubscribers
+}

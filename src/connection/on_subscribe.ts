@@ -1,0 +1,55 @@
+// On SUBSCRIBE and UNSUBSCRIBE: one answer code a filter, in their order.
+import { LIMITS } from '../base/limits.ts'
+import { isShared, validFilter } from '../topic/name.ts'
+import { writeSuback, writeUnsuback } from '../wire/encoder.ts'
+import type { Subscribe, SubscribeRequest, Unsubscribe } from '../wire/packet.ts'
+import { Reason } from '../wire/reason.ts'
+import type { Connection } from './connection.ts'
+
+export function onSubscribe(c: Connection, packet: Subscribe): void {
+  const { broker, session } = c
+  if (session === null || c.version === 0) return
+  const { qosMax } = broker.policy
+  const codes: number[] = []
+  const accepted: SubscribeRequest[] = []
+  for (const request of packet.subscriptions) {
+    const refusal = refusalOf(c, request)
+    if (refusal !== 0) {
+      codes.push(c.version === 5 ? refusal : 0x80) // [MQTT-3.9.3-2] of 3.1.1
+      continue
+    }
+    const qos = request.qos > qosMax ? qosMax : request.qos
+    accepted.push(qos === request.qos ? request : { ...request, qos })
+    codes.push(qos) // [MQTT-3.8.4-8]
+  }
+  const retained: { request: SubscribeRequest; isNew: boolean }[] = []
+  for (const request of accepted) {
+    retained.push({ request, isNew: !session.subscriptions.has(request.filter) })
+    broker.subscribe(session, request, packet.subscriptionId)
+  }
+  c.gate(broker.need())
+  writeSuback(c.writer(), c.version, packet.packetId, codes) // [MQTT-3.8.4-1], [MQTT-3.8.4-2]
+  for (const { request, isNew } of retained) {
+    // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11]
+    if (request.retainHandling === 0 || (request.retainHandling === 1 && isNew)) broker.replayRetained(session, request.filter)
+  }
+  broker.log('subscribe', { client: c.clientId, filters: packet.subscriptions.map((s) => s.filter), codes })
+}
+
+function refusalOf(c: Connection, request: SubscribeRequest): number {
+  if (isShared(request.filter)) return Reason.sharedSubscriptionsNotSupported
+  if (!validFilter(request.filter)) return Reason.topicFilterInvalid
+  const { session } = c
+  if (session !== null && session.subscriptions.size >= LIMITS.subscriptionsPerSessionMax && !session.subscriptions.has(request.filter))
+    return Reason.quotaExceeded
+  return 0
+}
+
+export function onUnsubscribe(c: Connection, packet: Unsubscribe): void {
+  const { broker, session } = c
+  if (session === null || c.version === 0) return
+  const codes = packet.filters.map((filter) => (broker.unsubscribe(session, filter) ? Reason.success : Reason.noSubscriptionExisted))
+  c.gate(broker.need())
+  writeUnsuback(c.writer(), c.version, packet.packetId, codes) // [MQTT-3.10.4-4], [MQTT-3.10.4-5]
+  broker.log('unsubscribe', { client: c.clientId, filters: packet.filters })
+}

@@ -1,0 +1,108 @@
+// Send: messages of a session to its client, as far as the client's window, its socket and the promises behind them allow.
+import type { BootId, Hlc } from '../base/brand.ts'
+import { NO_BYTES } from '../base/bytes.ts'
+import type { EntryState } from '../session/image.ts'
+import { expiryLeft, Message } from '../session/message.ts'
+import { nextPacketId, TRACKS, trackOf } from '../session/packet_ids.ts'
+import { Entry } from '../session/queue.ts'
+import { NO_INFLIGHT, NO_POSITIONS, type Session } from '../session/session.ts'
+import { TopicRef } from '../topic/topics.ts'
+import { publishSize, writeAck, writePublish } from '../wire/encoder.ts'
+import { PacketType, type Version } from '../wire/packet.ts'
+import { Reason } from '../wire/reason.ts'
+import type { Connection } from './connection.ts'
+
+// A session that ends with its connection never sends a message again: it keeps the state of the flow, not the message.
+const NOTHING = new Message(0 as BootId, 0, 0 as Hlc, new TopicRef('', NO_BYTES), NO_BYTES, 0, false, null, 0, '')
+function marker(state: EntryState): Entry {
+  const entry = new Entry(NOTHING, -1, state === 1 ? 1 : 2, false, null)
+  entry.state = state
+  return entry
+}
+const SENT_QOS1 = marker(1)
+const SENT_QOS2 = marker(2)
+export const SENT_RELEASED = marker(3)
+
+/** The next free identifier of the session for this QoS. */
+export function allocate(session: Session, qos: 1 | 2): number {
+  if (session.packetIds === NO_POSITIONS) session.packetIds = new Array<number>(TRACKS).fill(0)
+  const { inflight } = session
+  return nextPacketId(session.packetIds, trackOf(qos, session.token.epoch), (id) => inflight.has(id))
+}
+
+/** Notes a message that is sent without being kept. */
+export function allocateUnkept(session: Session, qos: 1 | 2): number {
+  const id = allocate(session, qos)
+  if (session.inflight === NO_INFLIGHT) session.inflight = new Map()
+  session.inflight.set(id, qos === 1 ? SENT_QOS1 : SENT_QOS2)
+  return id
+}
+
+/** Sends again what was under way when the former connection ended [MQTT-4.4.0-1], then what waits. */
+export function resume(c: Connection, session: Session): void {
+  if (c.version === 0) return
+  for (const entry of session.queue) {
+    if (entry.state === 0) continue
+    if (entry.state === 3) writeAck(c.writer(), PacketType.pubrel, entry.packetId, Reason.success, c.version)
+    else write(c, entry, true, c.version)
+  }
+  session.queue.cursor = 0
+}
+
+/** Sends waiting entries while there is room. */
+export function pump(c: Connection, session: Session): void {
+  const { broker } = c
+  if (c.state !== 'open' || c.version === 0) return
+  while (session.queue.count > 0 && c.hasWindow(session)) {
+    const entry = session.queue.nextWaiting()
+    if (entry === null) return
+    const { message } = entry
+    if (message.expiresAt <= broker.now) {
+      broker.count('dropped_expired') // [MQTT-3.3.2-5]
+      broker.done(session, entry)
+      continue
+    }
+    if (message.commit > broker.released) return broker.pumpAfter(session, message.commit)
+    if (c.maximumPacketSize !== Number.POSITIVE_INFINITY && sizeOf(c, entry, c.version) > c.maximumPacketSize) {
+      broker.count('dropped_too_large') // [MQTT-3.1.2-24], [MQTT-3.1.2-25]
+      broker.done(session, entry)
+      continue
+    }
+    if (entry.qos === 0) {
+      write(c, entry, false, c.version)
+      broker.done(session, entry)
+      continue
+    }
+    const id = allocate(session, entry.qos)
+    broker.begin()
+    broker.sent(session, entry, id, entry.qos === 2 ? 2 : 1)
+    if (entry.qos === 2) c.gate(broker.need())
+    write(c, entry, false, c.version)
+  }
+}
+
+function write(c: Connection, entry: Entry, dup: boolean, version: Version): void {
+  const { message } = entry
+  writePublish(
+    c.writer(),
+    version,
+    message.topic.bytes,
+    message.payload,
+    0,
+    message.payload.length,
+    entry.qos,
+    entry.retain,
+    dup,
+    entry.packetId,
+    message.props,
+    expiryLeft(message, c.broker.now), // [MQTT-3.3.2-6]
+    entry.subscriptionIds,
+    0,
+  )
+}
+
+function sizeOf(c: Connection, entry: Entry, version: Version): number {
+  const { message } = entry
+  const expiry = expiryLeft(message, c.broker.now)
+  return publishSize(version, message.topic.bytes.length, message.payload.length, entry.qos, message.props, expiry, entry.subscriptionIds, 0)
+}

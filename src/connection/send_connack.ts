@@ -1,0 +1,29 @@
+// Send CONNACK: the answer to CONNECT, with what a 5.0 client must know of this server.
+import { type ConnackFields, writeConnack } from '../wire/encoder.ts'
+import { Reason } from '../wire/reason.ts'
+import type { Connection } from './connection.ts'
+
+export function writeConnackAccept(c: Connection, sessionPresent: boolean, requested: number): void {
+  const { policy } = c.broker
+  const { connect } = c
+  if (connect === null || c.version === 0) return
+  const fields: ConnackFields = { sessionPresent, reason: Reason.success }
+  if (c.version === 5) {
+    if (connect.sessionExpiry !== requested) fields.sessionExpiry = connect.sessionExpiry
+    if (policy.receiveMaximum < 0xffff) fields.receiveMaximum = policy.receiveMaximum
+    if (policy.qosMax !== 2) fields.maximumQos = policy.qosMax // [MQTT-3.2.2-9]
+    if (!policy.retainAvailable) fields.retainAvailable = false
+    fields.maximumPacketSize = policy.packetBytesMax
+    if (c.assignedClientId) fields.assignedClientId = c.clientId // [MQTT-3.2.2-16]
+    fields.sharedAvailable = false
+    if (policy.keepAliveMax > 0 && connect.keepAlive === policy.keepAliveMax) fields.serverKeepAlive = connect.keepAlive // [MQTT-3.2.2-21]
+  }
+  writeConnack(c.writer(), c.version, fields)
+}
+
+export function writeConnackRefusal(c: Connection, reason: number, text: string): void {
+  const version = c.version === 0 ? 4 : c.version
+  const reasonString = version === 5 && c.requestProblemInformation && text !== '' ? text : undefined
+  // [MQTT-3.2.2-6]: session present is 0 with a refusal
+  writeConnack(c.writer(), version, { sessionPresent: false, reason, ...(reasonString === undefined ? {} : { reasonString }) })
+}

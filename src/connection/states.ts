@@ -1,0 +1,21 @@
+// States: where one connection is in its life. Every change goes through move().
+import { assert } from '../base/assert.ts'
+
+const NEXT = {
+  /** Accepted; the first packet must be CONNECT [MQTT-3.1.0-1]. */
+  waiting: ['claiming', 'open', 'closing', 'closed'],
+  /** CONNECT is decided by the pair; later bytes of the client wait. */
+  claiming: ['open', 'closing', 'closed'],
+  /** CONNACK is on its way or sent. */
+  open: ['closing', 'closed'],
+  /** The last bytes wait for their gate or for the socket; nothing more is read. */
+  closing: ['closed'],
+  closed: [],
+} as const satisfies Record<string, readonly string[]>
+
+export type ConnectionState = keyof typeof NEXT
+
+export function move(from: ConnectionState, to: ConnectionState): ConnectionState {
+  assert((NEXT[from] as readonly string[]).includes(to), 'no such transition of a connection')
+  return to
+}

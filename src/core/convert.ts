@@ -1,0 +1,42 @@
+// Convert: messages between their live form and the form that travels to the peer. The only place that knows both.
+import { type BootId, type Hlc } from '../base/brand.ts'
+import type { Ancestor, Generation, Token } from '../base/identity.ts'
+import { expiryLeft, Message } from '../session/message.ts'
+import type { TopicTable } from '../topic/topics.ts'
+import type { QoS } from '../wire/packet.ts'
+import type { AncestorWire, GenerationWire, MessageWire, TokenWire } from '../wire/peer_message.ts'
+
+export function messageToWire(m: Message, now: number): MessageWire {
+  const flags = m.qos | (m.retain ? 4 : 0)
+  return [m.origin, m.seq, m.hlc, m.topic.name, m.payload, flags, m.props, expiryLeft(m, now), m.publisher]
+}
+
+/** Copies payload and properties: the frame is borrowed. */
+export function messageFromWire(w: MessageWire, topics: TopicTable, now: number): Message {
+  return new Message(
+    w[0] as BootId,
+    w[1],
+    w[2] as Hlc,
+    topics.intern(w[3]),
+    w[4].slice(),
+    (w[5] & 3) as QoS,
+    (w[5] & 4) !== 0,
+    w[6] === null ? null : w[6].slice(),
+    deadline(w[7], now),
+    w[8],
+  )
+}
+
+/** @param expiry seconds, -1 none */
+export function deadline(expiry: number, now: number): number {
+  return expiry < 0 ? Number.POSITIVE_INFINITY : now + expiry * 1000
+}
+
+export const tokenToWire = (t: Token): TokenWire => [t.epoch, t.minter, t.n]
+export const tokenFromWire = (w: TokenWire): Token => ({ epoch: w[0], minter: w[1] as BootId, n: w[2] })
+export const generationToWire = (g: Generation): GenerationWire => [g.n, g.minter]
+export const generationFromWire = (w: GenerationWire): Generation => ({ n: w[0], minter: w[1] as BootId })
+export const lineageToWire = (l: readonly Ancestor[]): AncestorWire[] =>
+  l.map((a) => [a.token.epoch, a.token.minter, a.token.n, a.forkVer])
+export const lineageFromWire = (w: readonly AncestorWire[]): Ancestor[] =>
+  w.map((a) => ({ token: { epoch: a[0], minter: a[1] as BootId, n: a[2] }, forkVer: a[3] }))

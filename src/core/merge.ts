@@ -1,0 +1,220 @@
+// Merge: after both nodes went on alone, the leader takes over what the other one promised, before that one follows. Nothing
+// acknowledged is lost; what both consumed or kept differently may come twice, and is counted.
+import type { BootId } from '../base/brand.ts'
+import { Hlc } from '../base/brand.ts'
+import { PeerFault } from '../base/fault.ts'
+import { sameToken, type Token } from '../base/identity.ts'
+import { LIMITS } from '../base/limits.ts'
+import type { Connection } from '../connection/connection.ts'
+import type { Session } from '../session/session.ts'
+import { type EnqItemWire, type Frame, FrameKind, type Op, OpKind, type QueueItemWire, type SnapHeadOp } from '../wire/peer_message.ts'
+import { writeFrame } from '../wire/peer_codec.ts'
+import { ByteWriter } from '../base/bytes.ts'
+import { Reason } from '../wire/reason.ts'
+import { messageFromWire, messageToWire, tokenFromWire, lineageFromWire } from './convert.ts'
+import type { BrokerNode } from './node.ts'
+import { installSession, sessionOps } from './snapshots.ts'
+
+export class Merge {
+  private readonly node: BrokerNode
+  /** Leader: the peer's state must be taken before it may follow. */
+  wanted = false
+  private asking = false
+  private given: Iterator<Op[]> | null = null
+  private head: SnapHeadOp | null = null
+  private items: QueueItemWire[] = []
+
+  constructor(node: BrokerNode) {
+    this.node = node
+  }
+
+  stop(): void {
+    this.asking = false
+    this.given = null
+    this.head = null
+    this.items = []
+  }
+
+  private send(frame: Frame): void {
+    const w = new ByteWriter(1024)
+    writeFrame(w, frame)
+    this.node.metrics.add('link_bytes_out', w.length)
+    this.node.ports.link.send(w.view())
+  }
+
+  // ---- follower
+
+  give(): void {
+    this.given = null
+  }
+
+  /** A slice for the leader, as far as the link takes it. */
+  step(): void {
+    const { node } = this
+    while (this.given !== null && node.ports.link.backlog() < LIMITS.linkBacklogBytesMax) {
+      const { value, done } = this.given.next()
+      if (done === true) {
+        this.given = null
+        this.send([FrameKind.merge, [], 1])
+      } else this.send([FrameKind.merge, value, 0])
+    }
+  }
+
+  private *slices(): Generator<Op[]> {
+    const { node } = this
+    for (const session of [...node.sessions.byClient.values()]) {
+      if (!session.durable || session.ended) continue
+      const ops = sessionOps(session, node.now)
+      if (session.shadows.length > 0) {
+        const items: EnqItemWire[] = session.shadows.map((s) => [
+          0,
+          s.qos,
+          s.retain ? 1 : 0,
+          s.subscriptionIds as number[] | null,
+          messageToWire(s.message, node.now),
+        ])
+        ops.push([OpKind.shadows, session.clientId, items])
+      }
+      yield ops
+    }
+    for (const [topic, item] of [...node.retained.tree.entries()])
+      yield [[OpKind.snapRetained, [[topic, item.message === null ? null : messageToWire(item.message, node.now), item.hlc, item.node]]]]
+    for (const p of [...node.presences.byClient.values()]) yield [[OpKind.snapPresence, [node.presences.wire(p)]]]
+  }
+
+  // ---- leader
+
+  ask(): void {
+    this.asking = true
+    this.send([FrameKind.merge, [], 0])
+  }
+
+  onFrame(frame: Frame): void {
+    const { node } = this
+    if (frame[0] !== FrameKind.merge) return
+    const [, ops, last] = frame
+    if (!this.asking) {
+      if (node.pairing.mode === 'JOINING' && ops.length === 0) this.given = this.slices()
+      return
+    }
+    for (const op of ops) this.take(op)
+    if (last !== 1) return
+    this.finishSession()
+    this.asking = false
+    this.wanted = false
+    node.atBarrier(() => node.pairing.merged())
+  }
+
+  private take(op: Op): void {
+    const { node } = this
+    if (op[0] === OpKind.snapPart) {
+      this.items.push(...op[3])
+      return
+    }
+    this.finishSession()
+    switch (op[0]) {
+      case OpKind.snapHead:
+        this.head = op
+        this.items = [...op[12]]
+        return
+      case OpKind.shadows: {
+        const session = node.sessions.get(op[1])
+        if (session === undefined) return
+        for (const [, qos, flags, ids, m] of op[2]) {
+          if (typeof m === 'number' || (qos !== 1 && qos !== 2)) throw new PeerFault('shadow of a wrong shape')
+          this.add(session, m, qos, (flags & 1) !== 0, ids)
+        }
+        return
+      }
+      case OpKind.snapRetained:
+        for (const [topic, m, hlc, origin] of op[1]) {
+          node.ratchet(hlc)
+          node.retained.set(topic, m === null ? null : messageFromWire(m, node.topics, node.now), Hlc(hlc), origin as BootId)
+        }
+        return
+      case OpKind.snapPresence:
+        for (const w of op[1]) if (!node.live.has(w[0])) node.presences.apply(w)
+        return
+      default:
+        throw new PeerFault('merge with an op that has no place there')
+    }
+  }
+
+  private add(session: Session, m: QueueItemWire[4], qos: 1 | 2, retain: boolean, ids: readonly number[] | null): void {
+    const { node } = this
+    const message = messageFromWire(m, node.topics, node.now)
+    if (node.sessions.has(session, message)) return
+    if (session.mine) node.owners.append(session, message, qos, retain, ids)
+    else node.router.shadow(session, message, qos, retain, ids)
+  }
+
+  private finishSession(): void {
+    const { head, node, items } = this
+    if (head === null) return
+    this.head = null
+    this.items = []
+    const [, client, tokenWire, , lineageWire, ver] = head
+    const whole = [...head] as unknown as [...SnapHeadOp]
+    whole[12] = items
+    const theirs = { token: tokenFromWire(tokenWire), ver, lineage: lineageFromWire(lineageWire) }
+    const ours = node.sessions.get(client)
+    if (ours === undefined || !ours.durable) {
+      if (ours !== undefined) return // a connection without expiry is here now: it won
+      installSession(node, whole, false)
+      node.metrics.add('merged_taken')
+      return
+    }
+    if (contained(theirs, ours)) return node.metrics.add('merged_contained')
+    if (contained(ours, theirs)) {
+      const shadows = node.sessions.takeShadows(ours)
+      const c = ours.attachment as Connection | null
+      if (c !== null) c.disconnect(Reason.sessionTakenOver, 'the other node had the newer session', true)
+      if (node.sessions.get(client) === ours) node.sessions.end(ours)
+      const session = installSession(node, whole, false)
+      for (const s of shadows) {
+        if (!node.sessions.has(session, s.message)) node.sessions.addShadow(session, s)
+        node.journal.release(s.message)
+      }
+      node.metrics.add('merged_replaced')
+      return
+    }
+    this.diverged(ours, whole, theirs.token)
+  }
+
+  /** Ours goes on, with the other branch's queue and subscriptions added. */
+  private diverged(ours: Session, op: SnapHeadOp, theirToken: Token): void {
+    const { node } = this
+    const [, client, , , , ver, , left, , , subs, inbound, queue] = op
+    node.metrics.add('merged_diverged')
+    node.ports.log.event('merged', { client, queued: queue.length })
+    for (const [filter, options, id] of subs) if (!ours.subscriptions.has(filter)) node.sessions.subscribe(ours, filter, options, id)
+    for (const item of queue) {
+      const [, qos, flags, ids, m, state] = item
+      if (qos !== 1 && qos !== 2) throw new PeerFault('queue entry with a wrong QoS')
+      if (state === 3) {
+        // received there already: it must not be sent again from here
+        for (const e of ours.queue)
+          if (e.state === 0 && e.message.seq === m[1] && e.message.origin === m[0]) node.sessions.dequeue(ours, e)
+        continue
+      }
+      const before = ours.queue.count
+      this.add(ours, m, qos, (flags & 1) !== 0, ids)
+      if (ours.queue.count > before && state > 0) node.metrics.add('merged_possible_duplicates')
+    }
+    if (ours.attachment === null && left < 0) {
+      for (const id of [...ours.inbound]) node.sessions.deleteInbound(ours, id)
+      for (const id of inbound) node.sessions.addInbound(ours, id)
+    }
+    ours.lineage.push({ token: theirToken, forkVer: ver })
+    const epoch = Math.max(ours.token.epoch, theirToken.epoch) + 1
+    node.sessions.mint(ours, { epoch, minter: node.boot as BootId, n: ++node.minted }, ours.mine)
+  }
+}
+
+type Branch = { readonly token: Token; readonly ver: number; readonly lineage: readonly { token: Token; forkVer: number }[] }
+
+/** Everything x went through, y went through too. */
+function contained(x: Branch, y: Branch): boolean {
+  if (sameToken(x.token, y.token)) return x.ver <= y.ver
+  return y.lineage.some((a) => sameToken(a.token, x.token) && x.ver <= a.forkVer)
+}

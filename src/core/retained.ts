@@ -1,0 +1,62 @@
+// Retained: one logical map over both nodes: the last value by hybrid clock wins. Knows no connections.
+import type { BootId, Hlc } from '../base/brand.ts'
+import type { Journal, RetainedItem } from '../session/journal.ts'
+import type { Message } from '../session/message.ts'
+import { RetainedTree } from '../topic/retained.ts'
+
+export class Retained {
+  readonly tree = new RetainedTree<RetainedItem>()
+  private readonly journal: Journal
+  /** Topics with a value (deleted ones remembered by the tree do not count), and payload bytes. */
+  count = 0
+  bytes = 0
+  /** Deleted topics are remembered: the peer may come back with the old value. */
+  remember = true
+  private readonly deleted = new Set<string>()
+
+  constructor(journal: Journal) {
+    this.journal = journal
+  }
+
+  /**
+   * Last writer wins by (hlc, node), on both nodes alike.
+   * @param message null deletes
+   */
+  set(topic: string, message: Message | null, hlc: Hlc, node: BootId): boolean {
+    const old = this.tree.get(topic)
+    if (old !== undefined && (old.hlc > hlc || (old.hlc === hlc && old.node >= node))) return false
+    if (old?.message) {
+      this.count--
+      this.bytes -= old.message.payload.length
+    }
+    if (message !== null) {
+      this.count++
+      this.bytes += message.payload.length
+      this.journal.hold(message)
+    }
+    if (old?.message) this.journal.release(old.message)
+    if (message === null && this.remember) this.deleted.add(topic)
+    else this.deleted.delete(topic)
+    if (message === null && !this.remember) this.tree.delete(topic)
+    else this.tree.set(topic, { message, hlc, node, stored: old?.stored ?? false })
+    this.journal.retainedTopic(topic)
+    return true
+  }
+
+  drop(topic: string): void {
+    const old = this.tree.delete(topic)
+    this.deleted.delete(topic)
+    if (old === undefined) return
+    if (old.message !== null) {
+      this.count--
+      this.bytes -= old.message.payload.length
+      this.journal.release(old.message)
+    }
+    this.journal.retainedTopic(topic)
+  }
+
+  /** Both nodes hold the same: deletions older than this need not be remembered any longer. */
+  forgetDeleted(before: number): void {
+    for (const topic of this.deleted) if ((this.tree.get(topic)?.hlc ?? 0) < before) this.drop(topic)
+  }
+}

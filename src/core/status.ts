@@ -1,0 +1,103 @@
+// Status: a node in plain JSON, for operators and for the simulator's checks. Changes nothing.
+import type { Connection } from '../connection/connection.ts'
+import type { Session } from '../session/session.ts'
+import type { BrokerNode } from './node.ts'
+
+export function statusOf(node: BrokerNode): Record<string, unknown> {
+  const { pairing, config } = node
+  const { record } = pairing
+  return {
+    node: config.name,
+    version: config.version,
+    mode: pairing.mode,
+    ready: node.ready,
+    synced: node.synced,
+    paired: config.paired,
+    peer: pairing.describe(),
+    generation: record.generation.n,
+    record: record.status,
+    clusterId: record.clusterId,
+    ack: config.ack,
+    possiblyStale: pairing.possiblyStale,
+    refusal: node.refusal,
+    connections: node.live.size,
+    sessions: node.sessions.byClient.size,
+    subscriptions: node.sessions.subscriptionCount,
+    queued: node.sessions.queuedMessages,
+    retained: node.retained.count,
+  }
+}
+
+/** One row a client id that is connected or has a session, over both nodes. */
+export function clientRows(node: BrokerNode): Record<string, unknown>[] {
+  const rows: Record<string, unknown>[] = []
+  const peer = node.pairing.peerName
+  const seen = new Set<string>()
+  const row = (client: string, session: Session | undefined): void => {
+    if (seen.has(client)) return
+    seen.add(client)
+    const p = node.presences.get(client)
+    const c = (session?.attachment ?? null) as Connection | null
+    const connected = c !== null || p?.up === true
+    rows.push({
+      client,
+      node: c !== null || (p !== undefined ? p.mine : session?.mine === true) ? node.config.name : peer,
+      connected,
+      address: c?.socket.address ?? null,
+      protocol: c === null ? null : c.version === 5 ? '5.0' : c.version === 4 ? '3.1.1' : '3.1',
+      expiry: session?.expiry ?? p?.expiry ?? 0,
+      queued: session?.queue.count ?? 0,
+      inflight: session?.inflight.size ?? 0,
+      subscriptions: session === undefined ? [] : [...session.subscriptions.keys()],
+    })
+  }
+  for (const [client, session] of node.sessions.byClient) row(client, session)
+  for (const client of node.presences.byClient.keys()) row(client, undefined)
+  return rows.sort((a, b) => ((a.client as string) < (b.client as string) ? -1 : 1))
+}
+
+/** What must be equal on owner and replica once the stream is drained. */
+export function digest(session: Session): string {
+  const subs = [...session.subscriptions.values()].map((s) => [s.filter, s.options, s.id]).sort((a, b) => ((a[0] as string) < (b[0] as string) ? -1 : 1))
+  const queue: unknown[] = []
+  for (const e of session.queue) if (e.qos > 0) queue.push([e.pos, e.qos, e.message.origin, e.message.seq, e.state, e.packetId])
+  return JSON.stringify([subs, queue, [...session.inbound].sort((a, b) => a - b)])
+}
+
+export function inspect(node: BrokerNode) {
+  const { pairing } = node
+  return {
+    name: node.config.name,
+    boot: node.boot,
+    mode: pairing.mode,
+    record: pairing.record.status,
+    generation: pairing.record.generation,
+    deciding: pairing.deciding,
+    offering: pairing.offering,
+    released: node.turns.released,
+    turn: node.turns.current,
+    synced: node.turns.synced,
+    streamOut: pairing.out.id,
+    streamIn: pairing.in.id,
+    acked: pairing.out.acked,
+    nextLsn: pairing.out.next,
+    applied: pairing.in.applied,
+    ringGroups: pairing.out.ring.length,
+    claims: [...node.owners.claims.keys()],
+    holds: [...node.owners.granted.keys()],
+    forwarded: node.forwarded.size,
+    sessions: [...node.sessions.byClient.values()].map((s) => ({
+      client: s.clientId,
+      durable: s.durable,
+      mine: s.mine,
+      token: s.token,
+      ver: s.ver,
+      attached: s.attachment !== null,
+      shadows: s.shadows.length,
+      queued: s.queue.count,
+      digest: digest(s),
+    })),
+    retained: [...node.retained.tree.entries()].map(([topic, r]) => [topic, r.message === null ? null : `${r.message.origin}.${r.message.seq}`, r.hlc] as const),
+    presence: [...node.presences.byClient.values()].map((p) => [p.client, `${p.connId.boot}.${p.connId.n}`, p.up, p.mine] as const),
+  }
+}

@@ -1,0 +1,105 @@
+// Out stream: our ordered groups towards the peer: numbered, kept until acknowledged, sent as far as the link takes them.
+// Knows neither sockets nor what an op means.
+import { assert } from '../base/assert.ts'
+import { Deque } from '../base/deque.ts'
+import type { ByteWriter } from '../base/bytes.ts'
+import { LIMITS } from '../base/limits.ts'
+import { encodeGroup, writeOps } from '../wire/peer_codec.ts'
+import type { Op, PubOp } from '../wire/peer_message.ts'
+import type { Message } from '../session/message.ts'
+
+export type Group = {
+  readonly lsn: number
+  readonly turn: number
+  readonly bytes: Uint8Array
+  /** Publishes in it that the peer must route, for re-routing when it is gone. */
+  readonly forwards: readonly Forward[]
+}
+
+export type Forward = { readonly op: PubOp; readonly message: Message }
+
+export class OutStream {
+  /** 0: closed, nothing is numbered. New at each full synchronisation. */
+  id = 0
+  next = 1
+  /** Invariant: acked <= sent < next. */
+  acked = 0
+  ackedDurable = 0
+  sent = 0
+  /** The peer has said where to start: groups may be sent. */
+  flowing = false
+  ring = new Deque<Group>()
+  ringBytes = 0
+
+  open(id: number): void {
+    assert(id > 0, 'stream id')
+    this.close()
+    this.id = id
+  }
+
+  close(): void {
+    this.id = 0
+    this.next = 1
+    this.acked = 0
+    this.ackedDurable = 0
+    this.sent = 0
+    this.flowing = false
+    this.ring = new Deque()
+    this.ringBytes = 0
+  }
+
+  append(ops: readonly Op[], turn: number, forwards: readonly Forward[]): number {
+    assert(this.id > 0, 'stream is open')
+    const bytes = encodeGroup(ops)
+    const lsn = this.next++
+    this.ring.push({ lsn, turn, bytes, forwards })
+    this.ringBytes += bytes.length
+    return lsn
+  }
+
+  /** @returns the groups that are let go */
+  ack(lsn: number, durable: number): void {
+    assert(lsn < this.next, 'the peer acknowledges what was sent')
+    if (durable > this.ackedDurable) this.ackedDurable = durable
+    if (lsn <= this.acked) return
+    this.acked = lsn
+    if (this.sent < lsn) this.sent = lsn
+  }
+
+  /** Takes acknowledged groups out of the ring, oldest first. */
+  trim(): Group | undefined {
+    const group = this.ring.peek()
+    if (group === undefined || group.lsn > this.acked) return undefined
+    this.ring.shift()
+    this.ringBytes -= group.bytes.length
+    return group
+  }
+
+  /** Sends again from the first group that the peer has not applied. */
+  rewind(applied: number): void {
+    this.sent = Math.max(this.acked, Math.min(applied, this.next - 1))
+    this.flowing = true
+  }
+
+  get unsent(): boolean {
+    return this.flowing && this.sent + 1 < this.next
+  }
+
+  /** Writes one frame of what is not sent yet. @returns false when there was nothing */
+  write(w: ByteWriter, ack: number, durable: number): boolean {
+    if (!this.unsent) return false
+    const first = this.sent + 1
+    const base = (this.ring.peek() as Group).lsn
+    assert(first >= base, 'what is not sent is still in the ring')
+    const groups: Uint8Array[] = []
+    let bytes = 0
+    for (let lsn = first; lsn < this.next && (bytes < LIMITS.frameBatchBytes || groups.length === 0); lsn++) {
+      const group = this.ring.at(lsn - base)
+      groups.push(group.bytes)
+      bytes += group.bytes.length
+      this.sent = lsn
+    }
+    writeOps(w, this.id, first, groups, ack, durable)
+    return true
+  }
+}

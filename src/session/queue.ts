@@ -1,0 +1,127 @@
+// Queue: one session's messages by position, sent ones in front of waiting ones. Knows no packets and no peers.
+import { assert } from '../base/assert.ts'
+import type { EntryState } from './image.ts'
+import type { Message } from './message.ts'
+
+/** One message for one session. */
+export class Entry {
+  readonly message: Message
+  readonly pos: number
+  readonly qos: 1 | 2 | 0
+  /** The RETAIN bit it will be sent with. */
+  readonly retain: boolean
+  readonly subscriptionIds: readonly number[] | null
+  state: EntryState = 0
+  /** 0 while waiting. */
+  packetId = 0
+  /** It has a row on disk. */
+  stored = false
+  /** It stands in the journal's list already. */
+  dirty = false
+  gone = false
+  /** Its sent mark waits to be told to the peer. */
+  lazy = false
+
+  constructor(message: Message, pos: number, qos: QoSOfEntry, retain: boolean, subscriptionIds: readonly number[] | null) {
+    this.message = message
+    this.pos = pos
+    this.qos = qos
+    this.retain = retain
+    this.subscriptionIds = subscriptionIds
+  }
+}
+export type QoSOfEntry = 0 | 1 | 2
+
+/** Positions may leave gaps, but not ones that only a broken peer would make. */
+const GAP_MAX = 10_000_000
+
+export class Queue {
+  private items: (Entry | null)[] = []
+  private head = 0
+  /** Position of the item at `head`. */
+  base = 0
+  count = 0
+  bytes = 0
+  /** Every entry before this position has been looked at by the sender since the client attached. */
+  cursor = 0
+
+  /** First position after all that were ever put. */
+  get end(): number {
+    return this.base + this.items.length - this.head
+  }
+
+  get(pos: number): Entry | null {
+    return pos < this.base ? null : (this.items[this.head + pos - this.base] ?? null)
+  }
+
+  /** False when the position is taken or absurd. */
+  put(entry: Entry): boolean {
+    const { pos } = entry
+    if (this.count === 0) {
+      this.items = []
+      this.head = 0
+      this.base = pos
+      if (this.cursor > pos) this.cursor = pos
+    }
+    if (pos < this.base) return this.putInFront(entry)
+    const end = this.end
+    if (pos - end > GAP_MAX) return false
+    for (let i = end; i < pos; i++) this.items.push(null)
+    const at = this.head + pos - this.base
+    if (at < this.items.length && this.items[at] !== null) return false
+    this.items[at] = entry
+    this.count++
+    this.bytes += entry.message.payload.length
+    if (pos < this.cursor) this.cursor = pos
+    return true
+  }
+
+  remove(entry: Entry): void {
+    assert(this.get(entry.pos) === entry, 'entry is not in this queue')
+    this.items[this.head + entry.pos - this.base] = null
+    this.count--
+    this.bytes -= entry.message.payload.length
+    while (this.head < this.items.length && this.items[this.head] === null) {
+      this.head++
+      this.base++
+    }
+    if (this.head > 64 && this.head * 2 > this.items.length) {
+      this.items = this.items.slice(this.head)
+      this.head = 0
+    }
+  }
+
+  /** The next waiting entry at or after the cursor, without moving past it; null when all are under way. */
+  nextWaiting(): Entry | null {
+    if (this.cursor < this.base) this.cursor = this.base
+    const end = this.end
+    while (this.cursor < end) {
+      const entry = this.items[this.head + this.cursor - this.base]
+      if (entry !== null && entry !== undefined && entry.state === 0) return entry
+      this.cursor++
+    }
+    return null
+  }
+
+  /** Entries in order of position; tolerant of removals while it runs. */
+  *[Symbol.iterator](): Generator<Entry> {
+    for (let pos = this.base; pos < this.end; pos++) {
+      const entry = this.get(pos)
+      if (entry !== null) yield entry
+    }
+  }
+
+  private putInFront(entry: Entry): boolean {
+    const gap = this.base - entry.pos
+    if (gap > GAP_MAX) return false
+    const front: (Entry | null)[] = new Array(gap).fill(null)
+    front[0] = entry
+    this.items = front.concat(this.items.slice(this.head))
+    this.head = 0
+    this.base = entry.pos
+    this.cursor = Math.min(this.cursor, entry.pos)
+    this.count++
+    this.bytes += entry.message.payload.length
+    return true
+  }
+}

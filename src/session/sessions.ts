@@ -1,0 +1,204 @@
+// Sessions: all sessions of this node by client id, and the one place that mutates them: on the owner, on the replica and
+// at recovery alike. Each change is noted in the journal. Knows nothing of sockets or of the link.
+import { assert } from '../base/assert.ts'
+import type { Token } from '../base/identity.ts'
+import { LIMITS } from '../base/limits.ts'
+import { FilterTree } from '../topic/filter_tree.ts'
+import type { EntryState } from './image.ts'
+import type { Journal } from './journal.ts'
+import type { Message } from './message.ts'
+import { notePacketId } from './packet_ids.ts'
+import { Entry, Queue } from './queue.ts'
+import {
+  NO_INBOUND,
+  NO_INFLIGHT,
+  NO_POSITIONS,
+  NO_QUEUE,
+  NO_SHADOWS,
+  NO_SUBSCRIPTIONS,
+  Session,
+  type Shadow,
+  Subscription,
+} from './session.ts'
+
+/** One element of what a session's queue takes in. */
+export type Enqueued = {
+  readonly message: Message
+  readonly pos: number
+  readonly qos: 0 | 1 | 2
+  readonly retain: boolean
+  readonly subscriptionIds: readonly number[] | null
+}
+
+export class Sessions {
+  readonly byClient = new Map<string, Session>()
+  readonly tree = new FilterTree<Subscription>()
+  readonly journal: Journal
+  /** Messages and payload bytes in all queues; subscriptions of all sessions. */
+  queuedMessages = 0
+  queuedBytes = 0
+  subscriptionCount = 0
+
+  constructor(journal: Journal) {
+    this.journal = journal
+  }
+
+  get(client: string): Session | undefined {
+    return this.byClient.get(client)
+  }
+
+  create(client: string, durable: boolean, mine: boolean, token: Token, expiry: number): Session {
+    assert(!this.byClient.has(client), 'session exists')
+    const session = new Session(client, durable, mine, token, expiry)
+    this.byClient.set(client, session)
+    if (durable) this.journal.session(session)
+    return session
+  }
+
+  /** Ends it: subscriptions, queue and identifiers go with it. */
+  end(session: Session): void {
+    for (const sub of session.subscriptions.values()) this.tree.remove(sub.filter, sub)
+    this.subscriptionCount -= session.subscriptions.size
+    for (const entry of session.queue) {
+      entry.gone = true
+      this.journal.release(entry.message)
+    }
+    this.queuedMessages -= session.queue.count
+    this.queuedBytes -= session.queue.bytes
+    for (const shadow of session.shadows) this.journal.release(shadow.message)
+    session.subscriptions = NO_SUBSCRIPTIONS
+    session.queue = NO_QUEUE
+    session.inflight = NO_INFLIGHT
+    session.inbound = NO_INBOUND
+    session.shadows = NO_SHADOWS
+    session.ended = true
+    if (this.byClient.get(session.clientId) === session) this.byClient.delete(session.clientId)
+    if (session.durable) this.journal.session(session)
+  }
+
+  /** @returns true when the filter is new to this session */
+  subscribe(session: Session, filter: string, options: number, id: number): boolean {
+    if (session.subscriptions === NO_SUBSCRIPTIONS) session.subscriptions = new Map()
+    const old = session.subscriptions.get(filter)
+    if (old !== undefined) this.tree.remove(filter, old) // [MQTT-3.8.4-3]
+    const sub = new Subscription(session, filter, options, id)
+    session.subscriptions.set(filter, sub)
+    this.tree.add(filter, sub)
+    if (old === undefined) this.subscriptionCount++
+    if (session.durable) {
+      this.journal.subscription(session, filter)
+      this.journal.session(session)
+    }
+    return old === undefined
+  }
+
+  unsubscribe(session: Session, filter: string): boolean {
+    const sub = session.subscriptions.get(filter)
+    if (sub === undefined) return false
+    session.subscriptions.delete(filter)
+    this.tree.remove(filter, sub)
+    this.subscriptionCount--
+    if (session.durable) {
+      this.journal.subscription(session, filter)
+      this.journal.session(session)
+    }
+    return true
+  }
+
+  /** @returns null when the position is taken already */
+  enqueue(session: Session, e: Enqueued): Entry | null {
+    if (session.queue === NO_QUEUE) session.queue = new Queue()
+    const entry = new Entry(e.message, e.pos, e.qos, e.retain, e.subscriptionIds)
+    if (!session.queue.put(entry)) return null
+    if (e.pos >= session.nextPos) session.nextPos = e.pos + 1
+    this.queuedMessages++
+    this.queuedBytes += e.message.payload.length
+    this.journal.hold(e.message)
+    if (session.durable) {
+      this.journal.entry(session, entry)
+      this.journal.session(session)
+    }
+    return entry
+  }
+
+  markSent(session: Session, entry: Entry, packetId: number, state: EntryState): void {
+    assert(packetId > 0 && state > 0, 'a sent entry has an identifier and a state')
+    if (session.inflight === NO_INFLIGHT) session.inflight = new Map()
+    if (session.packetIds === NO_POSITIONS) session.packetIds = [0, 0, 0, 0]
+    if (entry.packetId !== 0 && entry.packetId !== packetId) session.inflight.delete(entry.packetId)
+    entry.packetId = packetId
+    entry.state = state
+    session.inflight.set(packetId, entry)
+    if (state !== 3) notePacketId(session.packetIds, packetId)
+    if (session.durable) {
+      this.journal.entry(session, entry)
+      this.journal.session(session)
+    }
+  }
+
+  dequeue(session: Session, entry: Entry): void {
+    session.queue.remove(entry)
+    entry.gone = true
+    this.queuedMessages--
+    this.queuedBytes -= entry.message.payload.length
+    if (entry.packetId !== 0 && session.inflight.get(entry.packetId) === entry) session.inflight.delete(entry.packetId)
+    this.journal.release(entry.message)
+    if (session.durable) {
+      this.journal.entry(session, entry)
+      this.journal.session(session)
+    }
+  }
+
+  addInbound(session: Session, packetId: number): void {
+    if (session.inbound === NO_INBOUND) session.inbound = new Set()
+    session.inbound.add(packetId)
+    if (session.durable) {
+      this.journal.inboundId(session, packetId)
+      this.journal.session(session)
+    }
+  }
+
+  deleteInbound(session: Session, packetId: number): void {
+    if (!session.inbound.delete(packetId)) return
+    if (session.durable) {
+      this.journal.inboundId(session, packetId)
+      this.journal.session(session)
+    }
+  }
+
+  addShadow(session: Session, shadow: Shadow): void {
+    if (session.shadows === NO_SHADOWS) session.shadows = []
+    session.shadows.push(shadow)
+    this.journal.hold(shadow.message)
+    this.journal.shadow(session)
+  }
+
+  /** Takes all shadows out; the caller releases their messages once they stand elsewhere. */
+  takeShadows(session: Session): Shadow[] {
+    const shadows = session.shadows
+    if (shadows.length === 0) return []
+    session.shadows = NO_SHADOWS
+    this.journal.shadow(session)
+    return shadows
+  }
+
+  dropShadows(session: Session): void {
+    for (const shadow of this.takeShadows(session)) this.journal.release(shadow.message)
+  }
+
+  /** A new owner incarnation: the old token becomes an ancestor. */
+  mint(session: Session, token: Token, mine: boolean): void {
+    session.lineage.push({ token: session.token, forkVer: session.ver })
+    if (session.lineage.length > LIMITS.lineageMax) session.lineage.shift()
+    session.setToken(token)
+    session.mine = mine
+    this.journal.session(session)
+  }
+
+  /** True when the message stands in the queue or among the shadows. */
+  has(session: Session, message: Message): boolean {
+    for (const entry of session.queue) if (entry.message.same(message)) return true
+    for (const shadow of session.shadows) if (shadow.message.same(message)) return true
+    return false
+  }
+}

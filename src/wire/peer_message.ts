@@ -1,0 +1,412 @@
+// Peer message: the frames and ops that travel between the two nodes, as the arrays that MessagePack carries, and the check
+// that what arrived has that shape. Numbers are never reused. Knows no sockets and no meaning.
+import { PeerFault } from '../base/fault.ts'
+import type { QoS, Will } from './packet.ts'
+
+/** Versions of the link's protocol this build speaks. */
+export const LINK_PROTOCOL = { min: 1, max: 1 } as const
+
+export const FrameKind = {
+  hello: 1,
+  ops: 2,
+  ack: 3,
+  heartbeat: 4,
+  qos0: 5,
+  lead: 6,
+  ready: 7,
+  start: 8,
+  offer: 9,
+  ok: 10,
+  live: 11,
+  evict: 12,
+  leave: 13,
+  alone: 14,
+  refuse: 15,
+  blob_reserved: 16, // payload fragments
+  merge: 17,
+  merged: 18,
+} as const
+
+export const OpKind = {
+  pub: 1,
+  enq: 2,
+  out: 3,
+  deq: 4,
+  inboundDel: 5,
+  sub: 6,
+  unsub: 7,
+  interest: 8,
+  conn: 9,
+  claim: 10,
+  grant: 11,
+  deny: 12,
+  kick_reserved: 13,
+  end: 14,
+  new: 15,
+  snapBegin: 16,
+  snapHead: 17,
+  snapPart: 18,
+  snapRetained: 19,
+  snapPresence: 20,
+  snapEnd: 21,
+  expiry: 22,
+  shadows: 23,
+} as const
+
+export type TokenWire = readonly [epoch: number, minter: number, n: number]
+export type AncestorWire = readonly [epoch: number, minter: number, n: number, forkVer: number]
+export type GenerationWire = readonly [n: number, minter: number]
+/** flags: bits 0-1 QoS, 2 RETAIN, 3 forwarded. expiry: seconds left, -1 none. */
+export type MessageWire = readonly [
+  origin: number,
+  seq: number,
+  hlc: number,
+  topic: string,
+  payload: Uint8Array,
+  flags: number,
+  props: Uint8Array | null,
+  expiry: number,
+  publisher: string,
+]
+export type WillWire = readonly [
+  topic: string,
+  payload: Uint8Array,
+  qos: number,
+  retain: number,
+  delay: number,
+  props: Uint8Array | null,
+  expiry: number,
+]
+/** flags: bit 0 RETAIN. */
+export type TargetWire = readonly [client: string, tag: number, pos: number, qos: number, flags: number, subIds: number[] | null]
+/** message: the sequence number of a message that the receiver itself sent, or the message. */
+export type EnqItemWire = readonly [pos: number, qos: number, flags: number, subIds: number[] | null, message: number | MessageWire]
+export type QueueItemWire = readonly [
+  pos: number,
+  qos: number,
+  flags: number,
+  subIds: number[] | null,
+  message: MessageWire,
+  state: number,
+  packetId: number,
+]
+export type SubWire = readonly [filter: string, options: number, id: number]
+/** state: 0 gone, 1 up, 2 down with a will that waits. node: 1 the sender's connection, 0 the receiver's. dueLeft: ms, -1 none. */
+export type PresenceWire = readonly [
+  client: string,
+  boot: number,
+  n: number,
+  node: number,
+  state: number,
+  expiry: number,
+  will: WillWire | null,
+  dueLeft: number,
+]
+export type RetainedWire = readonly [topic: string, message: MessageWire | null, hlc: number, node: number]
+
+export type PubOp = readonly [
+  kind: 1,
+  seq: number,
+  hlc: number,
+  topic: string,
+  payload: Uint8Array,
+  flags: number,
+  props: Uint8Array | null,
+  expiry: number,
+  publisher: string,
+  targets: TargetWire[] | null,
+  inbound: readonly [client: string, tag: number, packetId: number] | null,
+  willOf: readonly [client: string, boot: number, n: number] | null,
+]
+export type EnqOp = readonly [kind: 2, client: string, tag: number, items: EnqItemWire[]]
+/** triples: position, packet identifier, state, … */
+export type OutOp = readonly [kind: 3, client: string, tag: number, triples: number[]]
+export type DeqOp = readonly [kind: 4, client: string, tag: number, positions: number[]]
+export type InboundDelOp = readonly [kind: 5, client: string, tag: number, packetIds: number[]]
+export type SubOp = readonly [kind: 6, client: string, tag: number, filter: string, options: number, id: number]
+export type UnsubOp = readonly [kind: 7, client: string, tag: number, filter: string]
+export type InterestOp = readonly [kind: 8, add: string[], del: string[]]
+export type ConnOp = readonly [kind: 9, presence: PresenceWire]
+export type ClaimOp = readonly [
+  kind: 10,
+  client: string,
+  boot: number,
+  n: number,
+  hlc: number,
+  cleanStart: number,
+  expiry: number,
+  will: WillWire | null,
+]
+export type GrantOp = readonly [
+  kind: 11,
+  client: string,
+  boot: number,
+  n: number,
+  token: TokenWire | null,
+  sessionPresent: number,
+  lineage: AncestorWire[],
+  packetIds: number[],
+  expiry: number,
+]
+export type DenyOp = readonly [kind: 12, client: string, boot: number, n: number, reason: number]
+export type EndOp = readonly [kind: 14, client: string, tag: number]
+export type NewOp = readonly [kind: 15, client: string, token: TokenWire, expiry: number]
+export type SnapBeginOp = readonly [kind: 16]
+export type SnapHeadOp = readonly [
+  kind: 17,
+  client: string,
+  token: TokenWire,
+  /** 1: the sender owns it. */
+  owner: number,
+  lineage: AncestorWire[],
+  ver: number,
+  expiry: number,
+  /** Milliseconds until it ends; -1: connected or never. */
+  expiresLeft: number,
+  packetIds: number[],
+  nextPos: number,
+  subscriptions: SubWire[],
+  inbound: number[],
+  queue: QueueItemWire[],
+]
+export type SnapPartOp = readonly [kind: 18, client: string, tag: number, queue: QueueItemWire[]]
+export type SnapRetainedOp = readonly [kind: 19, items: RetainedWire[]]
+export type SnapPresenceOp = readonly [kind: 20, items: PresenceWire[]]
+export type SnapEndOp = readonly [kind: 21]
+export type ExpiryOp = readonly [kind: 22, client: string, tag: number, expiry: number]
+/** Messages kept for sessions that the receiver owns or will own (healing after a split). */
+export type ShadowsOp = readonly [kind: 23, client: string, items: EnqItemWire[]]
+
+export type Op =
+  | PubOp
+  | EnqOp
+  | OutOp
+  | DeqOp
+  | InboundDelOp
+  | SubOp
+  | UnsubOp
+  | InterestOp
+  | ConnOp
+  | ClaimOp
+  | GrantOp
+  | DenyOp
+  | EndOp
+  | NewOp
+  | SnapBeginOp
+  | SnapHeadOp
+  | SnapPartOp
+  | SnapRetainedOp
+  | SnapPresenceOp
+  | SnapEndOp
+  | ExpiryOp
+  | ShadowsOp
+
+export type HelloFrame = readonly [
+  kind: 1,
+  protoMin: number,
+  protoMax: number,
+  features: number,
+  clusterId: string,
+  name: string,
+  boot: number,
+  generation: GenerationWire,
+  history: GenerationWire[],
+  status: string,
+  mode: string,
+  streamIn: number,
+  streamOut: number,
+  applied: number,
+  durable: number,
+  hlc: number,
+  wall: number,
+  ack: string,
+  witnessIncarnation: number,
+  version: string,
+]
+export type OpsFrame = readonly [kind: 2, stream: number, first: number, groups: Op[][], ack: number, durable: number]
+export type AckFrame = readonly [kind: 3, stream: number, ack: number, durable: number]
+export type HeartbeatFrame = readonly [kind: 4, seq: number, echo: number, lagMs: number, durable: number, mode: string]
+/** message: topic, payload, flags, props, expiry, publisher, … six by six. */
+export type Qos0Frame = readonly [kind: 5, fields: unknown[]]
+export type OfferFrame = readonly [kind: 9, generation: GenerationWire, history: GenerationWire[], clusterId: string]
+export type MergeFrame = readonly [kind: 17, ops: Op[], last: number]
+export type Frame =
+  | HelloFrame
+  | OpsFrame
+  | AckFrame
+  | HeartbeatFrame
+  | Qos0Frame
+  | readonly [kind: 6]
+  | readonly [kind: 7, stream: number]
+  | readonly [kind: 8, stream: number]
+  | OfferFrame
+  | readonly [kind: 10]
+  | readonly [kind: 11]
+  | readonly [kind: 12, generation: GenerationWire, reason: string]
+  | readonly [kind: 13, reason: string]
+  | readonly [kind: 14]
+  | readonly [kind: 15, code: string, text: string]
+  | MergeFrame
+  | readonly [kind: 18]
+
+// ---- the check of shapes: one letter a field
+// n number  s string  b bytes  B bytes or null  x list of numbers  X the same or null  t list of texts
+// other capitals: a nested shape by name; lower case after '*': a list of it; '?': or null
+type Check = (value: unknown) => boolean
+
+const num: Check = (v) => typeof v === 'number' && Number.isSafeInteger(v)
+const str: Check = (v) => typeof v === 'string'
+const bin: Check = (v) => v instanceof Uint8Array
+const orNull = (check: Check): Check => (v) => v === null || check(v)
+const list = (check: Check): Check => (v) => {
+  if (!Array.isArray(v)) return false
+  for (let i = 0; i < v.length; i++) if (!check(v[i])) return false
+  return true
+}
+const tuple =
+  (...checks: Check[]): Check =>
+  (v) => {
+    if (!Array.isArray(v) || v.length < checks.length) return false
+    for (let i = 0; i < checks.length; i++) if (!(checks[i] as Check)(v[i])) return false
+    return true
+  }
+const nums = list(num)
+const strs = list(str)
+const token = tuple(num, num, num)
+const generation = tuple(num, num)
+const lineage = list(tuple(num, num, num, num))
+const message = tuple(num, num, num, str, bin, num, orNull(bin), num, str)
+const will = orNull(tuple(str, bin, num, num, num, orNull(bin), num))
+const target = tuple(str, num, num, num, num, orNull(nums))
+const enqItem = tuple(num, num, num, orNull(nums), (v) => num(v) || message(v))
+const queueItem = tuple(num, num, num, orNull(nums), message, num, num)
+const presence = tuple(str, num, num, num, num, num, will, num)
+const any: Check = () => true
+
+const OPS: readonly (Check | undefined)[] = (() => {
+  const t: (Check | undefined)[] = []
+  const kind = any
+  t[OpKind.pub] = tuple(
+    kind,
+    num,
+    num,
+    str,
+    bin,
+    num,
+    orNull(bin),
+    num,
+    str,
+    orNull(list(target)),
+    orNull(tuple(str, num, num)),
+    orNull(tuple(str, num, num)),
+  )
+  t[OpKind.enq] = tuple(kind, str, num, list(enqItem))
+  t[OpKind.out] = tuple(kind, str, num, nums)
+  t[OpKind.deq] = tuple(kind, str, num, nums)
+  t[OpKind.inboundDel] = tuple(kind, str, num, nums)
+  t[OpKind.sub] = tuple(kind, str, num, str, num, num)
+  t[OpKind.unsub] = tuple(kind, str, num, str)
+  t[OpKind.interest] = tuple(kind, strs, strs)
+  t[OpKind.conn] = tuple(kind, presence)
+  t[OpKind.claim] = tuple(kind, str, num, num, num, num, num, will)
+  t[OpKind.grant] = tuple(kind, str, num, num, orNull(token), num, lineage, nums, num)
+  t[OpKind.deny] = tuple(kind, str, num, num, num)
+  t[OpKind.end] = tuple(kind, str, num)
+  t[OpKind.new] = tuple(kind, str, token, num)
+  t[OpKind.snapBegin] = tuple(kind)
+  t[OpKind.snapHead] = tuple(
+    kind,
+    str,
+    token,
+    num,
+    lineage,
+    num,
+    num,
+    num,
+    nums,
+    num,
+    list(tuple(str, num, num)),
+    nums,
+    list(queueItem),
+  )
+  t[OpKind.snapPart] = tuple(kind, str, num, list(queueItem))
+  t[OpKind.snapRetained] = tuple(kind, list(tuple(str, orNull(message), num, num)))
+  t[OpKind.snapPresence] = tuple(kind, list(presence))
+  t[OpKind.snapEnd] = tuple(kind)
+  t[OpKind.expiry] = tuple(kind, str, num, num)
+  t[OpKind.shadows] = tuple(kind, str, list(enqItem))
+  return t
+})()
+
+const op: Check = (v) => Array.isArray(v) && (OPS[v[0] as number]?.(v) ?? false)
+
+const FRAMES: readonly (Check | undefined)[] = (() => {
+  const t: (Check | undefined)[] = []
+  const kind = any
+  t[FrameKind.hello] = tuple(
+    kind,
+    num,
+    num,
+    num,
+    str,
+    str,
+    num,
+    generation,
+    list(generation),
+    str,
+    str,
+    num,
+    num,
+    num,
+    num,
+    num,
+    num,
+    str,
+    num,
+    str,
+  )
+  t[FrameKind.ops] = tuple(kind, num, num, list(list(op)), num, num)
+  t[FrameKind.ack] = tuple(kind, num, num, num)
+  t[FrameKind.heartbeat] = tuple(kind, num, num, num, num, str)
+  t[FrameKind.qos0] = tuple(kind, (v) => {
+    if (!Array.isArray(v) || v.length % 6 !== 0) return false
+    for (let i = 0; i < v.length; i += 6)
+      if (!(str(v[i]) && bin(v[i + 1]) && num(v[i + 2]) && (v[i + 3] === null || bin(v[i + 3])) && num(v[i + 4]) && str(v[i + 5])))
+        return false
+    return true
+  })
+  t[FrameKind.lead] = tuple(kind)
+  t[FrameKind.ready] = tuple(kind, num)
+  t[FrameKind.start] = tuple(kind, num)
+  t[FrameKind.offer] = tuple(kind, generation, list(generation), str)
+  t[FrameKind.ok] = tuple(kind)
+  t[FrameKind.live] = tuple(kind)
+  t[FrameKind.evict] = tuple(kind, generation, str)
+  t[FrameKind.leave] = tuple(kind, str)
+  t[FrameKind.alone] = tuple(kind)
+  t[FrameKind.refuse] = tuple(kind, str, str)
+  t[FrameKind.merge] = tuple(kind, list(op), num)
+  t[FrameKind.merged] = tuple(kind)
+  return t
+})()
+
+/** @throws {PeerFault} where the value is no frame of a known kind and shape */
+export function checkFrame(value: unknown): Frame {
+  if (!Array.isArray(value)) throw new PeerFault('frame is not an array')
+  const check = FRAMES[value[0] as number]
+  if (check === undefined) throw new PeerFault('frame of an unknown kind')
+  if (!check(value)) throw new PeerFault('frame of a wrong shape')
+  return value as unknown as Frame
+}
+
+export function willToWire(will: Will | null): WillWire | null {
+  if (will === null) return null
+  return [will.topic, will.payload, will.qos, will.retain ? 1 : 0, will.delay, will.props, will.expiry]
+}
+
+/** Copies what it keeps. */
+export function willFromWire(w: WillWire | null): Will | null {
+  if (w === null) return null
+  const props = w[5] === null ? null : w[5].slice()
+  return { topic: w[0], payload: w[1].slice(), qos: (w[2] & 3) as QoS, retain: w[3] === 1, delay: w[4], props, expiry: w[6] }
+}
