@@ -1,8 +1,10 @@
 // Cli: which command is meant, and how it ends. Knows no command's flags.
 import process from 'node:process'
 import { OperatorFault } from '../base/fault.ts'
+import { Failure } from './failure.ts'
 import { startHelp, versionText } from './help.ts'
 
+const EXIT_OPERATOR = 2
 const PLANNED = ['passwd', 'bench', 'witness']
 
 /** @param args without the runtime and the script */
@@ -10,9 +12,9 @@ export async function run(args: readonly string[]): Promise<void> {
   try {
     await dispatch(args)
   } catch (error) {
-    if (!(error instanceof OperatorFault)) throw error
-    process.stderr.write(`tandemq: ${error.message}\n`)
-    process.exitCode = 2
+    if (!(error instanceof OperatorFault || error instanceof Failure)) throw error
+    if (error.message !== '') process.stderr.write(`tandemq: ${error.message}\n`)
+    process.exitCode = error instanceof Failure ? error.exitCode : EXIT_OPERATOR
   }
 }
 
@@ -28,6 +30,14 @@ async function dispatch(args: readonly string[]): Promise<void> {
       const { start } = await import('./start.ts')
       return await start(rest, process.env)
     }
+    case 'pub':
+      return await (await import('./pub.ts')).pub(rest)
+    case 'sub':
+      return await (await import('./sub.ts')).sub(rest)
+    case 'status':
+    case 'clients':
+    case 'drain':
+      return await (await import('./admin_client.ts')).admin(command, rest)
     case 'help':
       return console.log(startHelp())
     case 'version':

@@ -65,7 +65,7 @@ export class Admin {
     return {
       method: 'GET',
       answer: () =>
-        node[name] === undefined ? json(501, { error: `${path} is not supported yet` }) : json(200, node[name]()),
+        node.rows === undefined ? json(501, { error: `${path} is not supported yet` }) : json(200, node.rows(name)),
     }
   }
 

@@ -84,6 +84,7 @@ export class Host {
     } catch (error) {
       this.ending = true
       this.release()
+      this.admin?.stop()
       await this.store?.close()
       throw error
     }
@@ -193,7 +194,6 @@ export class Host {
   private release(): void {
     for (const listener of this.listeners) listener.stop()
     this.link?.stop()
-    this.admin?.stop()
   }
 
   /** Ends the process in good order: what was asked of the disk is on it. */
@@ -204,6 +204,7 @@ export class Host {
     this.loop?.stop()
     this.release()
     const finish = () => {
+      this.admin?.stop() // until here it answers: when it falls silent the node is gone and its directory free
       this.log.close()
       process.exit(code)
     }

@@ -34,7 +34,6 @@ export interface HostedNode {
   drainAway(): void
   status(): unknown
   clients(): unknown
-  sessions?(): unknown
-  subscriptions?(): unknown
-  retained?(): unknown
+  /** Rows of one list of the API. */
+  rows?(name: 'sessions' | 'subscriptions' | 'retained'): unknown
 }

@@ -60,7 +60,7 @@ test('the API gives status and clients, and says what it cannot give yet', () =>
   assert.is(JSON.parse(ask(admin, 'GET', '/api/v1/status').body).version, '1')
   assert.equal(JSON.parse(ask(admin, 'GET', '/api/v1/clients?x=1').body), [{ client: 'c1', node: 'a' }])
   assert.is(ask(admin, 'GET', '/api/v1/sessions').status, 501)
-  assert.is(ask(make({ sessions: () => [] }).admin, 'GET', '/api/v1/sessions').status, 200)
+  assert.is(ask(make({ rows: () => [] }).admin, 'GET', '/api/v1/sessions').status, 200)
 })
 
 test('an unknown path is 404, a wrong method 405', () => {

@@ -1,0 +1,132 @@
+// AdminClient: `tandemq status`, `clients` and `drain`: ask a running node over its admin address. Knows no MQTT.
+import { formatAddress, parseDial } from '../host/address.ts'
+import { type Flag, parseArguments } from './arguments.ts'
+import { Failure } from './failure.ts'
+import { commandHelp, type Described } from './help.ts'
+
+const ADMIN_PORT = 18083
+const ASK_MS_MAX = 5000
+const DRAIN_MS_MAX = 60_000
+const POLL_MS = 50
+
+const ADMIN: Described = {
+  name: 'admin',
+  value: 'HOST:PORT',
+  help: `where the node listens (default 127.0.0.1:${ADMIN_PORT})`,
+}
+const JSON_FLAG: Described = { name: 'json', value: null, help: 'for machines' }
+
+const COMMANDS: Record<
+  string,
+  { what: string; flags: Described[]; run: (node: Remote, json: boolean) => Promise<void> }
+> = {
+  status: { what: 'What a running node says of itself.', flags: [ADMIN, JSON_FLAG], run: status },
+  clients: { what: 'Who is connected, on both nodes.', flags: [ADMIN, JSON_FLAG], run: clients },
+  drain: {
+    what: 'Lets a running node hand over its sessions, tell its clients and end; comes back when it is gone.',
+    flags: [ADMIN],
+    run: drain,
+  },
+}
+
+/** @throws {OperatorFault | Failure} */
+export async function admin(command: string, args: readonly string[]): Promise<void> {
+  const { what, flags, run } = COMMANDS[command] as (typeof COMMANDS)[string]
+  if (args.includes('--help')) {
+    console.log(commandHelp(`${command} [OPTIONS]`, what, flags))
+    return
+  }
+  const values = parseArguments(command, args, flags as Flag[])
+  const text = values.get('admin')?.[0] ?? String(ADMIN_PORT)
+  const { host, port } = parseDial(/^\d+$/.test(text) ? `127.0.0.1:${text}` : text, '--admin', ADMIN_PORT)
+  await run(new Remote(formatAddress(host, port)), values.has('json'))
+}
+
+class Remote {
+  readonly address: string
+
+  constructor(address: string) {
+    this.address = address
+  }
+
+  async ask(method: string, path: string): Promise<unknown> {
+    let response: Response
+    try {
+      response = await fetch(`http://${this.address}${path}`, { method, signal: AbortSignal.timeout(ASK_MS_MAX) })
+    } catch {
+      throw new Failure(`no node answers at ${this.address} (--admin)`)
+    }
+    const text = await response.text()
+    if (response.ok) return JSON.parse(text)
+    throw new Failure(`${this.address} answers ${response.status}: ${errorText(text)}`)
+  }
+}
+
+function errorText(body: string): string {
+  try {
+    return (JSON.parse(body) as { error?: string }).error ?? body.trim()
+  } catch {
+    return body.slice(0, 200).trim()
+  }
+}
+
+async function status(node: Remote, json: boolean): Promise<void> {
+  const answer = await node.ask('GET', '/api/v1/status')
+  if (json) console.log(JSON.stringify(answer))
+  else console.log(table(flatten(answer as Record<string, unknown>, '')))
+}
+
+async function clients(node: Remote, json: boolean): Promise<void> {
+  const rows = (await node.ask('GET', '/api/v1/clients')) as Record<string, unknown>[]
+  if (json) {
+    console.log(JSON.stringify(rows))
+    return
+  }
+  if (rows.length === 0) {
+    console.log('no clients')
+    return
+  }
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))]
+  console.log(table([columns, ...rows.map((row) => columns.map((column) => cell(row[column])))]))
+}
+
+async function drain(node: Remote): Promise<void> {
+  await node.ask('POST', '/api/v1/drain')
+  const end = performance.now() + DRAIN_MS_MAX
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    try {
+      await node.ask('GET', '/health/live')
+    } catch (error) {
+      if (error instanceof Failure) return
+      throw error
+    }
+    if (performance.now() > end) throw new Failure(`${node.address} is still there after ${DRAIN_MS_MAX / 1000} s`)
+  }
+}
+
+function flatten(value: Record<string, unknown>, prefix: string): string[][] {
+  return Object.entries(value).flatMap(([key, item]) => {
+    const nested = typeof item === 'object' && item !== null && !Array.isArray(item)
+    return nested ? flatten(item as Record<string, unknown>, `${prefix}${key}.`) : [[prefix + key, cell(item)]]
+  })
+}
+
+function cell(value: unknown): string {
+  if (value === null || value === undefined) return '-'
+  if (Array.isArray(value)) return value.map(cell).join(', ')
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+}
+
+function table(rows: string[][]): string {
+  const widths: number[] = []
+  for (const row of rows) for (const [i, text] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, text.length)
+  return rows
+    .map((row) =>
+      row
+        .map((text, i) => text.padEnd(widths[i] as number))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}
