@@ -32,13 +32,15 @@ import { loadImage } from './recovery.ts'
 import { Retained } from './retained.ts'
 import { Router } from './router.ts'
 import { Snapshots } from './snapshots.ts'
-import { clientRows, inspect, statusOf } from './status.ts'
+import { clientRows, inspect, listRows, statusOf } from './status.ts'
 import { Turns } from './turns.ts'
 import { Turn } from '../base/brand.ts'
 
 /** Topics whose routes are remembered. */
 const TOPICS_MAX = 100_000
 
+/** The turn a barrier waits for is known when the one under way ends. */
+const UNSET = -1
 type Barrier = { turn: number; readonly then: () => void }
 type Flush = { readonly turn: number; readonly sync: boolean; readonly applied: number }
 
@@ -432,7 +434,7 @@ export class BrokerNode implements Broker {
   private advance(): void {
     if (this.flushes.length === 0 && !this.journal.changed) this.turns.synced = this.turns.current - 1
     const { barrier } = this
-    if (barrier !== null && barrier.turn > 0 && this.turns.synced >= barrier.turn) {
+    if (barrier !== null && barrier.turn !== UNSET && this.turns.synced >= barrier.turn) {
       this.barrier = null
       barrier.then()
     }
@@ -475,16 +477,16 @@ export class BrokerNode implements Broker {
       if (this.owners.granted.size > 0) this.owners.numberHolds(turns.current, lsn)
     }
     turns.end(lsn, pairing.out.id)
-    if (this.barrier !== null && this.barrier.turn === 0) this.barrier.turn = turns.current - 1
+    if (this.barrier !== null && this.barrier.turn === UNSET) this.barrier.turn = turns.current - 1
   }
 
   /** Calls back when everything up to and including the turn under way is on disk, surviving power loss. */
   atBarrier(then: () => void): void {
-    this.barrier = { turn: 0, then }
+    this.barrier = { turn: UNSET, then }
   }
 
   private flushStore(): void {
-    if (this.barrier !== null && this.barrier.turn === 0) this.barrier.turn = this.turns.current - 1
+    if (this.barrier !== null && this.barrier.turn === UNSET) this.barrier.turn = this.turns.current - 1
     if (!this.journal.changed) {
       const { in: stream } = this.pairing
       if (this.flushes.length === 0) this.durableUpTo(stream.applied)
@@ -577,6 +579,10 @@ export class BrokerNode implements Broker {
 
   clients(): Record<string, unknown>[] {
     return clientRows(this)
+  }
+
+  rows(name: 'sessions' | 'subscriptions' | 'retained'): Record<string, unknown>[] {
+    return listRows(this, name)
   }
 
   inspect(): ReturnType<typeof inspect> {

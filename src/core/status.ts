@@ -56,6 +56,22 @@ export function clientRows(node: BrokerNode): Record<string, unknown>[] {
   return rows.sort((a, b) => ((a.client as string) < (b.client as string) ? -1 : 1))
 }
 
+export function listRows(node: BrokerNode, name: 'sessions' | 'subscriptions' | 'retained'): Record<string, unknown>[] {
+  const rows: Record<string, unknown>[] = []
+  if (name === 'retained') {
+    for (const [topic, { message }] of node.retained.tree.entries())
+      if (message !== null) rows.push({ topic, qos: message.qos, bytes: message.payload.length, publisher: message.publisher })
+    return rows
+  }
+  for (const s of node.sessions.byClient.values()) {
+    if (name === 'sessions') {
+      const { clientId: client, durable, mine, token, expiry, queue, inflight, inbound } = s
+      rows.push({ client, durable, mine, epoch: token.epoch, expiry, queued: queue.count, inflight: inflight.size, inbound: inbound.size })
+    } else for (const sub of s.subscriptions.values()) rows.push({ client: s.clientId, filter: sub.filter, qos: sub.qos })
+  }
+  return rows
+}
+
 /** What must be equal on owner and replica once the stream is drained. */
 export function digest(session: Session): string {
   const subs = [...session.subscriptions.values()].map((s) => [s.filter, s.options, s.id]).sort((a, b) => ((a[0] as string) < (b[0] as string) ? -1 : 1))

@@ -29,6 +29,12 @@ export interface Pipe {
 
 export type DialFailure = { readonly refused: boolean; readonly why: string }
 
+/**
+ * Also what a dial is told that has met itself: the kernel may choose the very port that is dialed on this machine as the
+ * dialing one, and TCP connects the socket to itself. Nobody listens there.
+ */
+export const REFUSED: DialFailure = { refused: true, why: 'ECONNREFUSED' }
+
 export interface PipeListener {
   readonly port: number
   stop(): void

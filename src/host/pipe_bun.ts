@@ -1,12 +1,13 @@
 // PipeBun: pipes over Bun.listen and Bun.connect. Knows nothing of what they carry.
 import type { Socket, SocketHandler } from 'bun'
 import { type ListenAddress, plainIp } from './address.ts'
-import type { DialFailure, Pipe, PipeEvents, Pipes } from './pipe.ts'
+import { type DialFailure, type Pipe, type PipeEvents, type Pipes, REFUSED } from './pipe.ts'
 
 class BunPipe implements Pipe {
   readonly socket: Socket<BunPipe>
   readonly remote: string
   readonly local: string
+  readonly toItself: boolean
   events: PipeEvents | null = null
   /** Owned copies of what the kernel has not taken yet. */
   private queue: Uint8Array[] = []
@@ -19,6 +20,7 @@ class BunPipe implements Pipe {
     // Undefined, whatever the types say, where the other side has gone again already.
     this.remote = plainIp(socket.remoteAddress ?? '')
     this.local = plainIp(socket.localAddress ?? '')
+    this.toItself = this.remote === this.local && socket.remotePort === socket.localPort
     socket.setNoDelay(true)
   }
 
@@ -120,8 +122,12 @@ export const pipesBun: Pipes = {
       if (finish()) onFail({ refused: false, why: `no answer within ${timeoutMs} ms` })
     }, timeoutMs)
     const opened = (pipe: Pipe) => {
-      if (finish()) onPipe(pipe)
-      else pipe.destroy()
+      if (!finish()) pipe.destroy()
+      else if (!(pipe as BunPipe).toItself) onPipe(pipe)
+      else {
+        pipe.destroy()
+        onFail(REFUSED)
+      }
     }
     const failed = (_socket: unknown, error: unknown) => {
       if (finish()) onFail(describe(error))

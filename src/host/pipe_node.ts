@@ -1,7 +1,7 @@
 // PipeNode: pipes over node:net, for Deno (and Node). Knows nothing of what they carry.
 import { connect, createServer, type Socket } from 'node:net'
 import { plainIp } from './address.ts'
-import type { Pipe, PipeEvents, Pipes } from './pipe.ts'
+import { type Pipe, type PipeEvents, type Pipes, REFUSED } from './pipe.ts'
 
 class NodePipe implements Pipe {
   readonly remote: string
@@ -78,8 +78,13 @@ export const pipesNode: Pipes = {
       if (finish()) onFail({ refused: error.code === 'ECONNREFUSED', why: error.code ?? error.message })
     })
     socket.once('connect', () => {
-      if (finish()) onPipe(new NodePipe(socket))
-      else socket.destroy()
+      if (!finish()) socket.destroy()
+      else if (socket.remotePort !== socket.localPort || socket.remoteAddress !== socket.localAddress) {
+        onPipe(new NodePipe(socket))
+      } else {
+        socket.destroy()
+        onFail(REFUSED)
+      }
     })
     return () => {
       if (finish()) socket.destroy()
