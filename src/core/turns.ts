@@ -60,7 +60,8 @@ export class Turns {
 
   private covered(item: Left, basis: Basis, stream: number, acked: number): boolean {
     const onDisk = item.turn <= this.synced
-    const atPeer = item.lsn > 0 && item.stream === stream ? item.lsn <= acked : null
+    // A turn of this stream without a group replicated nothing and gates nothing; one of an older stream counts by its disk position.
+    const atPeer = item.stream === stream && stream !== 0 ? item.lsn <= acked : null
     if (basis === 'peer') return atPeer ?? onDisk
     if (basis === 'disk') return onDisk
     return onDisk && atPeer !== false
