@@ -1,4 +1,5 @@
 // Check state: what two nodes hold, compared: one owner, one state per version, equal replicas at rest. Looks inside.
+import { sameToken, type Token } from '../../src/base/identity.ts'
 import type { Cluster } from './cluster.ts'
 import type { Inspection } from './core.ts'
 import type { SimNode } from './sim_node.ts'
@@ -36,15 +37,16 @@ export class StateChecks {
     const stream = (i: Inspection): boolean => i.mode === 'SYNC' || i.mode === 'STALL'
     if (!stream(a) || !stream(b) || a.generation.n !== b.generation.n || a.generation.minter !== b.generation.minter)
       return
-    const mine = new Set(a.sessions.filter((s) => s.mine).map((s) => s.client))
+    const mine = new Set(a.sessions.filter((s) => s.mine && s.durable).map((s) => s.client))
     for (const s of b.sessions)
-      if (s.mine && mine.has(s.client)) this.cluster.violate('8', `both nodes own ${s.client}`)
+      if (s.mine && s.durable && mine.has(s.client)) this.cluster.violate('8', `both nodes own ${s.client}`)
   }
 
   /** Invariant 10. */
   private oneState(node: SimNode, inspection: Inspection): void {
     for (const s of inspection.sessions) {
-      const key = `${s.client} ${s.token} ${s.ver}`
+      if (!s.durable) continue
+      const key = `${s.client} ${tokenText(s.token)} ${s.ver}`
       const known = this.versions.get(key)
       if (known === undefined) this.versions.set(key, s.digest)
       else if (known !== s.digest)
@@ -56,7 +58,7 @@ export class StateChecks {
   get atRest(): boolean {
     return this.cluster.nodes.every((node) => {
       const i = look(node)
-      return i === null || (i.claims === 0 && i.ringGroups === 0 && i.holds === 0 && i.shadows === 0)
+      return i === null || (i.claims.length === 0 && i.ringGroups === 0 && i.holds.length === 0 && shadowsOf(i) === 0)
     })
   }
 
@@ -66,7 +68,7 @@ export class StateChecks {
         const i = look(node)
         return (
           `${node.name} ${node.mode}` +
-          (i === null ? '' : ` claims ${i.claims} ring ${i.ringGroups} holds ${i.holds} shadows ${i.shadows}`)
+          (i === null ? '' : ` claims ${i.claims} ring ${i.ringGroups} holds ${i.holds} shadows ${shadowsOf(i)}`)
         )
       })
       .join(', ')
@@ -78,30 +80,41 @@ export class StateChecks {
     const inA = look(a)
     const inB = look(b)
     if (inA === null || inB === null) return
-    const theirs = new Map(inB.sessions.map((s) => [s.client, s]))
+    const theirs = new Map(inB.sessions.filter((s) => s.durable).map((s) => [s.client, s]))
     for (const s of inA.sessions) {
+      if (!s.durable) continue
       const t = theirs.get(s.client)
       theirs.delete(s.client)
       if (t === undefined) this.cluster.violate('11', `session ${s.client} at a only`)
       else if (s.mine === t.mine)
         this.cluster.violate('11', `session ${s.client} is owned by ${s.mine ? 'both' : 'nobody'}`)
-      else if (s.token !== t.token || s.ver !== t.ver || s.digest !== t.digest) {
+      else if (!sameToken(s.token, t.token) || s.ver !== t.ver || s.digest !== t.digest) {
         this.cluster.violate(
           '11',
-          `replicas of ${s.client} differ: ${s.token} ${s.ver} ${s.digest} | ${t.token} ${t.ver} ${t.digest}`,
+          `replicas of ${s.client} differ: ${tokenText(s.token)} ${s.ver} ${s.digest} | ${tokenText(t.token)} ${t.ver} ${t.digest}`,
         )
       }
     }
     for (const client of theirs.keys()) this.cluster.violate('11', `session ${client} at b only`)
     const text = (rows: readonly (readonly string[])[]): string =>
       JSON.stringify([...rows].map((r) => r.join(' ')).sort())
-    const retained = [text(inA.retained), text(inB.retained)]
+    const retained = [inA, inB].map((i) => text(i.retained.map(([topic, message]) => [topic, message ?? 'deleted'])))
     if (retained[0] !== retained[1]) this.cluster.violate('18', `retained differ: ${retained.join(' | ')}`)
-    const presence = [inA, inB].map((i) => text(i.presence.map((p) => [p.client, String(p.connId)])))
+    const presence = [inA, inB].map((i) =>
+      text(i.presence.map(([client, connId, up]) => [client, connId, up ? 'up' : 'down'])),
+    )
     if (presence[0] !== presence[1]) this.cluster.violate('11', `presence differs: ${presence.join(' | ')}`)
   }
 }
 
 function look(node: SimNode): Inspection | null {
-  return node.core?.inspect?.() ?? null
+  return node.core?.inspect() ?? null
+}
+
+function tokenText(t: Token): string {
+  return `${t.epoch}/${t.minter.toString(16)}/${t.n}`
+}
+
+function shadowsOf(i: Inspection): number {
+  return i.sessions.reduce((sum, s) => sum + s.shadows, 0)
 }

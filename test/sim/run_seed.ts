@@ -36,7 +36,8 @@ export type RunResult = {
 export function runSeed(options: RunOptions): RunResult {
   const world = new World(options.seed, options.print, options.ignored)
   const profile = drawProfile(world.prng, options.profile)
-  world.note('sim', `seed ${options.seed} profile ${profile.name} ${world.tracing ? JSON.stringify(profile) : ''}`)
+  world.note('sim', `seed ${options.seed} profile ${profile.name}`)
+  if (world.tracing) world.remark('sim', JSON.stringify(profile))
   const cluster = new Cluster(world, profile, options.off)
   const states = new StateChecks(cluster)
   const workload = new Workload(cluster)

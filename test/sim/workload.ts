@@ -19,7 +19,7 @@ export class Workload {
     const { world } = this.cluster
     const step = (): void => {
       this.act(client)
-      const mean = this.cluster.calm ? 10 : this.cluster.profile.thinkMs
+      const mean = !this.cluster.calm ? this.cluster.profile.thinkMs : client.settled ? 100 : 10
       world.after(-Math.log(1 - world.prng.next()) * mean, step)
     }
     world.after(world.prng.next() * this.cluster.profile.thinkMs, step)
