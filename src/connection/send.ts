@@ -40,7 +40,7 @@ export function allocateUnkept(session: Session, qos: 1 | 2): number {
 
 /** Sends again what was under way when the former connection ended [MQTT-4.4.0-1], then what waits. */
 export function resume(c: Connection, session: Session): void {
-  if (c.version === 0) return
+  if (c.version === 0 || session.queue.count === 0) return
   for (const entry of session.queue) {
     if (entry.state === 0) continue
     if (entry.state === 3) writeAck(c.writer(), PacketType.pubrel, entry.packetId, Reason.success, c.version)

@@ -135,6 +135,12 @@ export class Emitter {
     if (now < this.lazySince) this.lazySince = now
   }
 
+  /** Every change of this session has its version. */
+  settled(session: Session): boolean {
+    const waits = this.enqueued.has(session) || this.moved.has(session) || this.released.has(session)
+    return !waits && session.lazyOut.length === 0 && session.lazyDeq.length === 0
+  }
+
   /** Everything that waits for this session goes into the group now: its token or its owner is about to change. */
   settle(session: Session): void {
     if (this.enqueued.size > 0) this.flushEnqueued()

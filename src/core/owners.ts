@@ -96,18 +96,20 @@ export class Owners {
     const packet = c.connect as Connect
     const client = packet.clientId
     const old = node.live.get(client)
+    let session = node.sessions.get(client)
+    // A session without expiry ends with the connection that is cut here.
+    const ends = packet.cleanStart || session?.expiry === 0
     if (old !== undefined && old !== c) {
       // [MQTT-3.1.4-3]: the first connection is closed
-      node.presences.replaced(client, packet.cleanStart || packet.sessionExpiry === 0)
+      node.presences.replaced(client, ends)
       this.detach(old)
       old.cut(Reason.sessionTakenOver, 'another connection took over')
       node.metrics.add('takeovers')
     } else {
       const p = node.presences.get(client)
-      if (p !== undefined && !p.up) node.presences.replaced(client, packet.cleanStart)
+      if (p !== undefined && !p.up) node.presences.replaced(client, ends)
     }
-    let session = node.sessions.get(client)
-    if (session !== undefined && packet.cleanStart) {
+    if (session !== undefined && ends) {
       this.end(session) // [MQTT-3.1.4-4]
       session = undefined
     }
@@ -324,11 +326,12 @@ export class Owners {
     const old = node.live.get(client)
     let session = node.sessions.get(client)
     if (old !== undefined) {
-      node.presences.replaced(client, cleanStart === 1)
       const { session: held } = old
+      const ends = held === null || held.expiry === 0
+      node.presences.replaced(client, cleanStart === 1 || ends)
       this.detach(old)
       old.cut(Reason.sessionTakenOver, 'another connection took over')
-      if (held !== null && !held.durable) {
+      if (held !== null && ends) {
         this.end(held)
         session = undefined
       }

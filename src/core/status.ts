@@ -112,6 +112,7 @@ export function inspect(node: BrokerNode) {
       shadows: s.shadows.length,
       queued: s.queue.count,
       digest: digest(s),
+      settled: node.emitter.settled(s),
     })),
     retained: [...node.retained.tree.entries()].map(([topic, r]) => [topic, r.message === null ? null : `${r.message.origin}.${r.message.seq}`, r.hlc] as const),
     presence: [...node.presences.byClient.values()].map((p) => [p.client, `${p.connId.boot}.${p.connId.n}`, p.up, p.mine] as const),
