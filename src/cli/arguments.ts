@@ -44,18 +44,17 @@ export function parseArguments(command: string, args: readonly string[], flags: 
     throw new OperatorFault(`"${marks.take(words[0] as string)}" is not expected; see tandemq ${command} --help`)
   try {
     it.checkUnknownOptions()
-    it.checkOptionValue()
   } catch (error) {
     throw new OperatorFault(`${(error as Error).message}; see tandemq ${command} --help`)
   }
   const values: Values = new Map()
   for (const { name, value, list } of flags) {
-    const given = options[optionName(name)]
+    const given: unknown[] = [options[optionName(name)]].flat()
     if (value === null) {
-      if (given === !name.startsWith('no-')) values.set(name, [''])
+      if (given.includes(!name.startsWith('no-'))) values.set(name, [''])
       continue
     }
-    const texts = [given].flat().filter((item) => typeof item === 'string') as string[]
+    const texts = given.filter((item) => typeof item === 'string')
     if (texts.length > 1 && list !== true) throw new OperatorFault(`--${name} is given twice`)
     if (texts.length > 0)
       values.set(
@@ -73,6 +72,7 @@ function optionName(name: string): string {
 
 function mark(command: string, args: readonly string[], flags: readonly Flag[], marks: Marks): string[] {
   const marked: string[] = []
+  const seen = new Set<string>()
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] as string
     if (!arg.startsWith('-') || arg === '-') {
@@ -83,6 +83,9 @@ function mark(command: string, args: readonly string[], flags: readonly Flag[], 
     const flag = flags.find(({ name, short }) => written === `--${name}` || written === `-${short}`)
     if (flag === undefined)
       throw new OperatorFault(`${written} is not a flag of tandemq ${command}; see tandemq ${command} --help`)
+    const opposite = flag.name.startsWith('no-') ? flag.name.slice(3) : `no-${flag.name}`
+    if (seen.has(opposite)) throw new OperatorFault(`--${flag.name} and --${opposite} exclude each other`)
+    seen.add(flag.name)
     if (flag.value === null) {
       if (inline !== null) throw new OperatorFault(`${written} takes no value`)
       marked.push(`--${flag.name}`)

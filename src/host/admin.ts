@@ -12,71 +12,63 @@ export type AdminAnswer = { readonly status: number; readonly type: string; read
 
 export type AdminSources = {
   readonly name: string
-  readonly node: HostedNode
+  /** Null while the node's state is being read. */
+  readonly node: () => HostedNode | null
   /** Fields the host adds to the node's status: addresses, the link, process facts. */
   readonly hostStatus: () => Record<string, unknown>
   readonly drainAway: () => void
 }
 
-type Route = { readonly method: 'GET' | 'POST'; readonly answer: (request: AdminRequest) => AdminAnswer }
+type Answer = (node: HostedNode, request: AdminRequest) => AdminAnswer
+type Route = { readonly method: 'GET' | 'POST'; readonly answer: Answer }
+
+const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+const STARTING = { mode: 'BOOT', ready: false, synced: false }
 
 export class Admin {
-  private readonly routes: ReadonlyMap<string, Route>
   private readonly sources: AdminSources
+  private readonly routes: ReadonlyMap<string, Route> = new Map([
+    ['/health/live', get((node) => this.health(node, true))],
+    ['/health/ready', get((node) => this.health(node, node.ready))],
+    ['/health/synced', get((node) => this.health(node, node.synced))],
+    ['/metrics', get((node) => ({ status: 200, type: METRICS_TYPE, body: node.metrics.render() }))],
+    ['/api/v1/status', get((node) => json(200, this.status(node)))],
+    ['/api/v1/clients', get((node) => json(200, node.clients()))],
+    ['/api/v1/sessions', get((node) => json(200, node.rows('sessions')))],
+    ['/api/v1/subscriptions', get((node) => json(200, node.rows('subscriptions')))],
+    ['/api/v1/retained', get((node) => json(200, node.rows('retained')))],
+    ['/api/v1/drain', { method: 'POST', answer: (_node, request) => this.drain(request) }],
+  ])
 
   constructor(sources: AdminSources) {
     this.sources = sources
-    const { node } = sources
-    const get = (answer: () => AdminAnswer): Route => ({ method: 'GET', answer })
-    this.routes = new Map<string, Route>([
-      ['/health/live', get(() => this.health(true))],
-      ['/health/ready', get(() => this.health(node.ready))],
-      ['/health/synced', get(() => this.health(node.synced))],
-      [
-        '/metrics',
-        get(() => ({ status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: node.metrics.render() })),
-      ],
-      ['/api/v1/status', get(() => json(200, this.status()))],
-      ['/api/v1/clients', get(() => json(200, node.clients()))],
-      ['/api/v1/drain', { method: 'POST', answer: (request) => this.drain(request) }],
-    ])
   }
 
   answer(request: AdminRequest): AdminAnswer {
     const end = request.path.indexOf('?')
     const path = end === -1 ? request.path : request.path.slice(0, end)
-    const route = this.routes.get(path) ?? this.listing(path)
-    if (route === null) return json(404, { error: `nothing at ${path}` })
+    const route = this.routes.get(path)
+    if (route === undefined) return json(404, { error: `nothing at ${path}` })
+    const health = path.startsWith('/health/')
     // HAProxy's plain "option httpchk" asks with OPTIONS.
-    const method =
-      request.method === 'HEAD' || (request.method === 'OPTIONS' && path.startsWith('/health/'))
-        ? 'GET'
-        : request.method
+    const asGet = request.method === 'HEAD' || (health && request.method === 'OPTIONS')
+    const method = asGet ? 'GET' : request.method
     if (method !== route.method) return json(405, { error: `${path} takes ${route.method}` })
-    return route.answer(request)
+    const node = this.sources.node()
+    if (node !== null) return route.answer(node, request)
+    const { name, hostStatus } = this.sources
+    if (!health) return json(503, { error: 'the node is starting' })
+    return json(path === '/health/live' ? 200 : 503, { node: name, ...STARTING, ...hostStatus() })
   }
 
-  /** The API's lists of what only the node knows, as far as this node offers them. */
-  private listing(path: string): Route | null {
-    const found = /^\/api\/v1\/(sessions|subscriptions|retained)$/.exec(path)
-    if (found === null) return null
-    const name = found[1] as 'sessions' | 'subscriptions' | 'retained'
-    const { node } = this.sources
-    return {
-      method: 'GET',
-      answer: () =>
-        node.rows === undefined ? json(501, { error: `${path} is not supported yet` }) : json(200, node.rows(name)),
-    }
-  }
-
-  private status(): Record<string, unknown> {
-    const { name, node, hostStatus } = this.sources
+  private status(node: HostedNode): Record<string, unknown> {
+    const { name, hostStatus } = this.sources
     const own = node.status() as Record<string, unknown>
     return { node: name, ...own, mode: node.mode, ready: node.ready, synced: node.synced, ...hostStatus() }
   }
 
-  private health(good: boolean): AdminAnswer {
-    return json(good ? 200 : 503, this.status())
+  private health(node: HostedNode, good: boolean): AdminAnswer {
+    return json(good ? 200 : 503, this.status(node))
   }
 
   private drain(request: AdminRequest): AdminAnswer {
@@ -84,6 +76,10 @@ export class Admin {
     this.sources.drainAway()
     return json(202, { draining: true })
   }
+}
+
+function get(answer: Answer): Route {
+  return { method: 'GET', answer }
 }
 
 function json(status: number, value: unknown): AdminAnswer {

@@ -14,7 +14,7 @@ import { type Listener, listenClients } from './listener.ts'
 import { Log, type LogFormat, type LogLevel } from './log.ts'
 import { Loop } from './loop.ts'
 import { type LinkEvents, PeerLink } from './peer_link.ts'
-import { loadPipes } from './pipe.ts'
+import { loadPipes, type Pipes } from './pipe.ts'
 import { MemoryStore, SqliteStore, type StoreEvents } from './store.ts'
 
 export type HostConfig = {
@@ -58,7 +58,7 @@ export class Host {
   private readonly config: NodeConfig
   private readonly hostConfig: HostConfig
   private readonly log: Log
-  private loop!: Loop
+  private readonly loop = new Loop(() => this.afterDrain())
   private store: Closing | null = null
   private link: PeerLink | null = null
   private readonly listeners: Listener[] = []
@@ -83,6 +83,7 @@ export class Host {
       await this.open(makeNode)
     } catch (error) {
       this.ending = true
+      this.loop.stop()
       this.release()
       this.admin?.stop()
       await this.store?.close()
@@ -90,32 +91,34 @@ export class Host {
     }
   }
 
+  /** Addresses first, the node last: a port in use leaves no trace on the disk. */
   private async open(makeNode: MakeNode): Promise<void> {
-    const { config, hostConfig } = this
-    const [store, pipes] = await Promise.all([this.openStore(), hostConfig.pair === null ? null : loadPipes()])
-    this.store = store.store
-    if (hostConfig.pair !== null && pipes !== null) {
-      this.link = new PeerLink({
-        ...hostConfig.pair,
-        name: config.name,
-        pipes,
-        starting: () => this.loop.node.mode === 'BOOT' || this.loop.node.mode === 'WAIT_PEER',
-        fatal: (fault) => this.end(EXIT_OPERATOR, fault.message),
-        warn: (message) => this.log.warn(message),
-      })
-    }
-    const ports: Ports = { link: this.link ?? NO_LINK, store: store.store, log: this.log }
-    const node = makeNode(config, store.record, store.image, ports, monotonicMs(), wallMs())
-    this.loop = new Loop(node, () => this.afterDrain())
+    const { config, hostConfig, loop } = this
     for (const address of hostConfig.listen) {
       const options = { flag: '--listen', proxyProtocol: hostConfig.proxyProtocol }
-      this.listeners.push(await listenClients(address, this.loop, options))
+      this.listeners.push(await listenClients(address, loop, options))
     }
-    if (hostConfig.admin !== null) this.admin = await serveAdmin(hostConfig.admin, this.makeAdmin(node))
-    const clusterPort = await this.link?.start(linkEvents(this.loop))
-    this.announce(clusterPort)
+    if (hostConfig.admin !== null) this.admin = await serveAdmin(hostConfig.admin, this.makeAdmin())
+    if (hostConfig.pair !== null) this.link = this.makeLink(hostConfig.pair, await loadPipes())
+    this.announce(await this.link?.listen())
+    const { store, record, image } = await this.openStore()
+    this.store = store
+    const ports: Ports = { link: this.link ?? NO_LINK, store, log: this.log }
+    const node = makeNode(config, record, image, ports, monotonicMs(), wallMs())
     this.onSignals()
-    this.loop.enter()
+    loop.attach(node)
+    this.link?.start(linkEvents(loop))
+  }
+
+  private makeLink(pair: NonNullable<HostConfig['pair']>, pipes: Pipes): PeerLink {
+    return new PeerLink({
+      ...pair,
+      name: this.config.name,
+      pipes,
+      starting: () => this.loop.node.mode === 'BOOT' || this.loop.node.mode === 'WAIT_PEER',
+      fatal: (fault) => this.end(EXIT_OPERATOR, fault.message),
+      warn: (message) => this.log.warn(message),
+    })
   }
 
   private async openStore(): Promise<{ store: Closing; record: NodeRecord | null; image: Image | null }> {
@@ -136,7 +139,7 @@ export class Host {
     return SqliteStore.open(dataDir, events)
   }
 
-  private makeAdmin(node: HostedNode): Admin {
+  private makeAdmin(): Admin {
     const hostStatus = () => ({
       version: this.config.version,
       pid: process.pid,
@@ -144,6 +147,7 @@ export class Host {
       listeners: this.addresses,
       link: this.link?.status() ?? null,
     })
+    const node = () => (this.loop.attached ? this.loop.node : null)
     return new Admin({ name: this.config.name, node, hostStatus, drainAway: () => this.drainAway('asked over HTTP') })
   }
 
@@ -201,7 +205,7 @@ export class Host {
     if (this.ending) return
     this.ending = true
     if (message !== null) this.log.error(message)
-    this.loop?.stop()
+    this.loop.stop()
     this.release()
     const finish = () => {
       this.admin?.stop() // until here it answers: when it falls silent the node is gone and its directory free

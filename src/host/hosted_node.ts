@@ -35,5 +35,5 @@ export interface HostedNode {
   status(): unknown
   clients(): unknown
   /** Rows of one list of the API. */
-  rows?(name: 'sessions' | 'subscriptions' | 'retained'): unknown
+  rows(name: 'sessions' | 'subscriptions' | 'retained'): unknown
 }

@@ -96,6 +96,10 @@ class BunClients {
   }
 
   private onOpen(socket: Socket<BunClient>): void {
+    if (!this.loop.attached) {
+      socket.terminate()
+      return
+    }
     socket.setNoDelay(true)
     const client = new BunClient(socket, this)
     socket.data = client

@@ -131,7 +131,10 @@ class NodeClient implements ClientSocket {
 export function listenNode(address: ListenAddress, loop: Loop, options: ListenOptions): Promise<Listener> {
   const { promise, resolve, reject } = Promise.withResolvers<Listener>()
   const bind = (host: string) => {
-    const server = createServer({ noDelay: true }, (socket) => new NodeClient(socket, loop, options))
+    const server = createServer({ noDelay: true }, (socket) => {
+      if (loop.attached) new NodeClient(socket, loop, options)
+      else socket.destroy()
+    })
     server.once('error', (error: Error & { code?: string }) => {
       if (address.host === null && host === '::' && error.code !== 'EADDRINUSE') bind('0.0.0.0')
       else reject(bindFault(options.flag, address, error))

@@ -4,6 +4,7 @@
 // have all been read. On Bun that is setImmediate: with 200 busy sockets one drain serves 17 events and 20 sockets gain half
 // again in round trips, while a single ping-pong loses nothing (p50 0.023 ms; queueMicrotask and process.nextTick drain after
 // every single socket, setTimeout(0) costs 1.2 ms).
+import { assert } from '../base/assert.ts'
 import { monotonicMs, wallMs } from './clock.ts'
 import type { HostedNode } from './hosted_node.ts'
 
@@ -11,7 +12,10 @@ import type { HostedNode } from './hosted_node.ts'
 const TIMER_MS_MAX = 1_000_000_000
 
 export class Loop {
-  readonly node: HostedNode
+  /** Set once, by attach(). */
+  node!: HostedNode
+  /** False while the node is not there yet: addresses are bound before it is made. */
+  attached = false
   /** Called after each drain: logs to flush, a mode that changed. */
   private readonly afterDrain: () => void
   private scheduled = false
@@ -23,9 +27,15 @@ export class Loop {
   private postponed: (() => void)[] = []
   private readonly run = () => this.drain()
 
-  constructor(node: HostedNode, afterDrain: () => void) {
-    this.node = node
+  constructor(afterDrain: () => void) {
     this.afterDrain = afterDrain
+  }
+
+  attach(node: HostedNode): void {
+    assert(!this.attached, 'a loop has one node')
+    this.node = node
+    this.attached = true
+    this.enter()
   }
 
   /** To be called before each event: the first of an iteration sets the time and asks for the drain. */
@@ -46,11 +56,6 @@ export class Loop {
   settle(): void {
     this.enter()
     this.deliverPostponed()
-  }
-
-  /** For callbacks without an event of their own, such as an order from the operator. */
-  kick(): void {
-    this.enter()
   }
 
   stop(): void {

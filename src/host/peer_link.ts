@@ -82,17 +82,23 @@ export class PeerLink implements LinkPort {
     this.options = options
   }
 
-  /** @throws {OperatorFault} where the address cannot be bound */
-  async start(events: LinkEvents): Promise<number> {
-    this.events = events
+  /**
+   * Binds the address; whoever comes is turned away until start().
+   * @throws {OperatorFault} where it cannot be bound
+   */
+  async listen(): Promise<number> {
     const { cluster, pipes } = this.options
     try {
       this.listener = await pipes.listen(cluster, (pipe) => this.onAccepted(pipe))
     } catch (error) {
       throw bindFault('--cluster', cluster, error)
     }
-    this.dial()
     return this.listener.port
+  }
+
+  start(events: LinkEvents): void {
+    this.events = events
+    this.dial()
   }
 
   stop(): void {
@@ -185,7 +191,7 @@ export class PeerLink implements LinkPort {
   // ---- accepting
 
   private onAccepted(pipe: Pipe): void {
-    if (this.stopped || this.accepted.size >= PENDING_MAX) {
+    if (this.stopped || this.events === null || this.accepted.size >= PENDING_MAX) {
       pipe.destroy()
       return
     }

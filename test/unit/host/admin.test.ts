@@ -16,10 +16,11 @@ function make(node: Partial<HostedNode> = {}): { admin: Admin; drained: () => nu
     metrics: { render: () => '# TYPE tandemq_x gauge\ntandemq_x 1\n' },
     status: () => ({ peer: 'b', generation: 3 }),
     clients: () => [{ client: 'c1', node: 'a' }],
+    rows: (name) => [{ name }],
     ...node,
   } as HostedNode
   const hostStatus = () => ({ version: '1' })
-  const admin = new Admin({ name: 'a', node: stub, hostStatus, drainAway: () => drained++ })
+  const admin = new Admin({ name: 'a', node: () => stub, hostStatus, drainAway: () => drained++ })
   return { admin, drained: () => drained }
 }
 
@@ -55,12 +56,22 @@ test('metrics are Prometheus text', () => {
   assert.match(answer.body, /^tandemq_x 1$/m)
 })
 
-test('the API gives status and clients, and says what it cannot give yet', () => {
+test('the API gives status, clients, sessions, subscriptions and retained messages', () => {
   const { admin } = make()
   assert.is(JSON.parse(ask(admin, 'GET', '/api/v1/status').body).version, '1')
   assert.equal(JSON.parse(ask(admin, 'GET', '/api/v1/clients?x=1').body), [{ client: 'c1', node: 'a' }])
-  assert.is(ask(admin, 'GET', '/api/v1/sessions').status, 501)
-  assert.is(ask(make({ rows: () => [] }).admin, 'GET', '/api/v1/sessions').status, 200)
+  for (const name of ['sessions', 'subscriptions', 'retained']) {
+    assert.equal(JSON.parse(ask(admin, 'GET', `/api/v1/${name}`).body), [{ name }])
+  }
+})
+
+test('while the node reads its state it lives and is not ready', () => {
+  const sources = { name: 'a', node: () => null, hostStatus: () => ({}), drainAway: () => {} }
+  const admin = new Admin(sources)
+  assert.is(ask(admin, 'GET', '/health/live').status, 200)
+  assert.is(ask(admin, 'GET', '/health/ready').status, 503)
+  assert.is(JSON.parse(ask(admin, 'GET', '/health/ready').body).mode, 'BOOT')
+  assert.is(ask(admin, 'GET', '/metrics').status, 503)
 })
 
 test('an unknown path is 404, a wrong method 405', () => {

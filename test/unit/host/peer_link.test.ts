@@ -48,7 +48,8 @@ class Side {
   }
 
   async start(): Promise<this> {
-    await this.link.start({
+    await this.link.listen()
+    this.link.start({
       linkOpened: ({ peerName }) => {
         this.opened++
         this.log.push(`open ${peerName}`)

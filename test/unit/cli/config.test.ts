@@ -1,0 +1,161 @@
+// Config: what settings become, where they come from, and for every wrong one the sentence that names its flag.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { OperatorFault } from '../../../src/base/fault.ts'
+import { readConfig } from '../../../src/cli/config.ts'
+import { SETTINGS } from '../../../src/cli/settings.ts'
+import { assert, suite } from '../../support/suite.ts'
+
+const test = suite('configuration')
+const dir = mkdtempSync(join(tmpdir(), 'tandemq-config-'))
+const file = (name: string, text: string) => {
+  const path = join(dir, name)
+  writeFileSync(path, text)
+  return path
+}
+const secret = file('secret', 'correct horse\n')
+const empty = file('empty', ' \n')
+const toml = (text: string) => file(`${Math.random()}.toml`, text)
+
+const read = (args: string[], environment = {}) => readConfig(args, environment)
+const sentence = (args: string[], environment = {}): string => {
+  try {
+    read(args, environment)
+  } catch (error) {
+    assert.instance(error, OperatorFault)
+    return (error as OperatorFault).message
+  }
+  return 'no fault'
+}
+
+test('without any settings: a lone node on the usual ports', () => {
+  const { node, host, testOnly } = read([])
+  assert.is(testOnly, false)
+  assert.equal(host.listen, [{ host: null, port: 1883 }])
+  assert.equal(host.admin, { host: '127.0.0.1', port: 18083 })
+  assert.is(host.pair, null)
+  assert.is(host.dataDir, './tandemq-data')
+  assert.is(node.paired, false)
+  assert.match(node.name, /-7883$/)
+  assert.is(node.ack, 'peer-ram')
+  assert.is(node.partition, 'available')
+  assert.is(node.allowAnonymous, false)
+  assert.is(node.retainAvailable, true)
+  assert.is.not(node.nonce, read([]).node.nonce)
+})
+
+test('a pair on loopback needs no secret, any other does', () => {
+  const { node, host } = read(['--peer', '127.0.0.1', '--cluster', '127.0.0.1:7001'])
+  assert.is(node.paired, true)
+  assert.equal(host.pair, {
+    cluster: { host: '127.0.0.1', port: 7001 },
+    peer: { host: '127.0.0.1', port: 7883 },
+    secret: null,
+  })
+  const needed = /^--cluster-secret-file is required unless both cluster addresses are loopback/
+  assert.match(sentence(['--peer', '10.0.0.2']), needed)
+  assert.match(sentence(['--peer', '10.0.0.2', '--cluster', '127.0.0.1:7001']), needed)
+  assert.match(sentence(['--peer', '127.0.0.1', '--cluster', '7001']), needed)
+  assert.match(sentence(['--peer', '127.0.0.1', '--cluster', '0.0.0.0:7001']), needed)
+  const pair = read(['--peer', '[fd00::2]:7001', '--cluster-secret-file', secret]).host.pair
+  assert.equal(pair?.peer, { host: 'fd00::2', port: 7001 })
+  assert.is(
+    new TextDecoder().decode(pair?.secret ?? new Uint8Array()),
+    'correct horse',
+    'the line end is not part of it',
+  )
+})
+
+test('defaults < file < environment < flags', () => {
+  const config = toml(
+    'name = "from-file"\nlisten = ["127.0.0.1:1", "2"]\nsuspect-ms = 2_000 # ms\nallow-anonymous = true\nack = \'peer-disk\'\n',
+  )
+  const environment = { TANDEMQ_CONFIG: config, TANDEMQ_NAME: 'from-environment', TANDEMQ_ACK: 'both-disk' }
+  const { node, host } = read(['--ack', 'peer-write'], environment)
+  assert.is(node.name, 'from-environment')
+  assert.is(node.ack, 'peer-write')
+  assert.is(node.suspectMs, 2000)
+  assert.is(node.allowAnonymous, true)
+  assert.equal(host.listen, [
+    { host: '127.0.0.1', port: 1 },
+    { host: null, port: 2 },
+  ])
+  assert.equal(read(['--config', config], { TANDEMQ_LISTEN: '3, 4' }).host.listen.length, 2)
+})
+
+test('--no-data and --data override each other by source', () => {
+  assert.is(read(['--no-data']).host.dataDir, null)
+  assert.is(read(['--no-data'], { TANDEMQ_DATA: '/x' }).host.dataDir, null)
+  assert.is(read(['--data', '/x'], { TANDEMQ_NO_DATA: '1' }).host.dataDir, '/x')
+})
+
+test('names and numbers stay as they were typed', () => {
+  assert.is(read(['--name', '007']).node.name, '007')
+  assert.is(read(['--name=1e3']).node.name, '1e3')
+  assert.equal(read(['--partition', 'prefer:42']).node.partition, { prefer: '42' })
+})
+
+const wrong: [string[], RegExp][] = [
+  [['--lisen', '1883'], /^--lisen is not a flag/],
+  [['1883'], /"1883" is not expected/],
+  [['--name'], /^--name needs a value/],
+  [['--name', ''], /^--name: the value is empty/],
+  [['--name', 'a b'], /^--name: "a b" is not a name/],
+  [['--name', 'a', '--name', 'b'], /^--name is given twice/],
+  [['--data', 'x', '--no-data'], /^--no-data and --data exclude/],
+  [['--no-data', '--data', 'x'], /^--data and --no-data exclude/],
+  [['--no-data=1'], /^--no-data takes no value/],
+  [['--listen', 'x'], /^--listen: "x" has no port/],
+  [['--listen', '70000'], /^--listen: "70000" names a port outside/],
+  [['--listen', '::1:1883'], /^--listen: .* write an IPv6 address as/],
+  [['--listen', 'mqtt://x:1883'], /^--listen: "mqtt:\/\/x:1883" is not an address/],
+  [['--peer', '10.0.0.2:0', '--cluster-secret-file', secret], /^--peer: .* port outside/],
+  [['--cluster', '7001'], /^--cluster: --peer is missing/],
+  [['--cluster-secret-file', secret], /^--cluster-secret-file: --peer is missing/],
+  [['--peer', '10.0.0.2', '--cluster-secret-file', join(dir, 'none')], /^--cluster-secret-file: cannot read .*ENOENT/],
+  [['--peer', '10.0.0.2', '--cluster-secret-file', empty], /^--cluster-secret-file: .* is empty/],
+  [['--admin', 'localhost'], /^--admin: .* no port/],
+  [['--ack', 'disk'], /^--ack: "disk" is not peer-ram, peer-write, peer-disk or both-disk/],
+  [['--partition', 'both'], /^--partition: "both" is not available, stall or prefer:NAME/],
+  [['--partition', 'prefer:'], /^--partition: /],
+  [['--suspect-ms', '1s'], /^--suspect-ms: "1s" is not a whole number/],
+  [['--suspect-ms', '-5'], /^--suspect-ms: "-5" is not a whole number/],
+  [['--suspect-ms', '3000'], /^--suspect-ms: must be smaller than --solo-ms/],
+  [['--max-qos', '3'], /^--max-qos: "3" is not a whole number from 0 to 2/],
+  [['--receive-maximum', '0'], /^--receive-maximum: /],
+  [['--max-packet-bytes', '1e6'], /^--max-packet-bytes: /],
+  [['--log-level', 'loud'], /^--log-level: "loud" is not error, warn, info or debug/],
+  [['--log-format', 'xml'], /^--log-format: "xml" is not text or json/],
+  [['--config', join(dir, 'none')], /^--config: cannot read/],
+  [['--config', toml('nam = "x"')], /^--config: .*there is no setting nam/],
+  [['--config', toml('[node]\nname = "x"')], /^--config: .*line 1: tables/],
+  [['--config', toml('\nname = x')], /^--config: .*line 2: "x" is no value/],
+  [['--config', toml('name = "a"\nname = "b"')], /^--config: .*line 2: name is given twice/],
+  [['--config', toml('listen = ["1"')], /^--config: .*line 1: /],
+  [['--config', toml('name = ["a", "b"]')], /^--name \(in .*\): takes one value/],
+  [['--config', toml('name = true')], /^--name \(in .*\): takes a value/],
+  [['--config', toml('bootstrap = "maybe"')], /^--bootstrap \(in .*\): "maybe" is not true or false/],
+  [['--config', toml('suspect-ms = "x"')], /^--suspect-ms \(in .*\): "x"/],
+]
+for (const [args, expected] of wrong) {
+  test(`${args.map((arg) => arg.replace(dir, '')).join(' ')} is refused`, () => {
+    assert.match(sentence(args), expected)
+  })
+}
+
+test('a wrong value in the environment names the flag and the variable', () => {
+  assert.match(sentence([], { TANDEMQ_SOLO_MS: 'soon' }), /^--solo-ms \(TANDEMQ_SOLO_MS\): "soon"/)
+  assert.match(sentence([], { TANDEMQ_BOOTSTRAP: 'maybe' }), /^--bootstrap \(TANDEMQ_BOOTSTRAP\): "maybe"/)
+  assert.match(sentence([], { TANDEMQ_TLS_CERT: 'x.pem' }), /^--tls-cert \(TANDEMQ_TLS_CERT\) is not supported yet/)
+})
+
+for (const { name, value } of SETTINGS.filter(({ group }) => group === 'planned')) {
+  test(`--${name} is refused until it is there`, () => {
+    assert.is(sentence(value === null ? [`--${name}`] : [`--${name}`, 'x']), `--${name} is not supported yet`)
+  })
+}
+
+test.after(() => rmSync(dir, { recursive: true }))
+
+test.run()
