@@ -376,7 +376,8 @@ export class BrokerNode implements Broker {
     this.pumpAll()
     if (pairing.join === 'snapshot') pairing.step()
     pairing.merge.step()
-    if (this.emitter.lazySince + LIMITS.lazyMs <= this.now) this.emitter.settleAllLazy()
+    // What is written must have its version, so lazy ops go out before a flush.
+    if (this.emitter.lazySince + LIMITS.lazyMs <= this.now || this.flushDue) this.emitter.settleAllLazy()
     this.seal()
     for (const f of this.afterSeal.splice(0)) f()
     this.flushStore()
@@ -485,6 +486,13 @@ export class BrokerNode implements Broker {
     this.barrier = { turn: UNSET, then }
   }
 
+  private get flushDue(): boolean {
+    if (!this.journal.changed) return false
+    const due = this.now - this.flushedAt >= this.config.flushMs
+    if (this.pairing.flushEagerly === 'no') return due && this.flushes.length < 2
+    return this.flushes.length === 0 || (due && this.flushes.length < 2) // group commit: the rest waits for company
+  }
+
   private flushStore(): void {
     if (this.barrier !== null && this.barrier.turn === UNSET) this.barrier.turn = this.turns.current - 1
     if (!this.journal.changed) {
@@ -492,12 +500,8 @@ export class BrokerNode implements Broker {
       if (this.flushes.length === 0) this.durableUpTo(stream.applied)
       return
     }
-    const eager = this.pairing.flushEagerly
-    const due = this.now - this.flushedAt >= this.config.flushMs
-    if (eager === 'no' && !due) return
-    if (this.flushes.length > 0 && !due) return // group commit: one under way, the rest waits for company
-    if (this.flushes.length > 1) return
-    const sync = eager !== 'write' || due
+    if (!this.flushDue) return
+    const sync = this.pairing.flushEagerly !== 'write' || this.now - this.flushedAt >= this.config.flushMs
     const batch = this.journal.take(
       this.wallOf,
       (topic) => this.retained.tree.get(topic),

@@ -29,7 +29,6 @@ export class Snapshots {
   private made = 0
   /** Number of the snapshot being received; sessions and presences it brought carry it. 0: none. */
   receiving = 0
-  private received = 0
   private seenRetained = new Set<string>()
 
   constructor(node: BrokerNode) {
@@ -133,7 +132,7 @@ export class Snapshots {
     const { node } = this
     switch (op[0]) {
       case OpKind.snapBegin:
-        this.receiving = ++this.received
+        this.receiving = ++this.made
         this.seenRetained = new Set()
         node.interest.clearPeer()
         for (const p of [...node.presences.byClient.values()]) node.presences.delete(p.client)
