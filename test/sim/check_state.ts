@@ -10,25 +10,26 @@ export class StateChecks {
   private readonly cluster: Cluster
   /** Digest by client, token and version: over all nodes and lives. */
   private readonly versions = new Map<string, string>()
+  private readonly sampledAt = new Map<SimNode, number>()
 
   constructor(cluster: Cluster) {
     this.cluster = cluster
   }
 
   start(): void {
-    this.cluster.world.after(EVERY_MS, () => {
-      this.sample()
-      this.start()
-    })
+    for (const node of this.cluster.nodes) node.onDrained = (n) => this.sample(n)
   }
 
-  private sample(): void {
-    const [a, b] = this.cluster.nodes
-    const inA = look(a)
-    const inB = look(b)
-    if (inA !== null) this.oneState(a, inA)
-    if (inB !== null) this.oneState(b, inB)
-    if (inA !== null && inB !== null) this.oneOwner(inA, inB)
+  /** Between two turns of the node, now and then. */
+  private sample(node: SimNode): void {
+    const { now } = this.cluster.world
+    if (now < (this.sampledAt.get(node) ?? 0) + EVERY_MS) return
+    this.sampledAt.set(node, now)
+    const inspection = look(node)
+    if (inspection === null) return
+    this.oneState(node, inspection)
+    const other = look(this.cluster.other(node))
+    if (other !== null) this.oneOwner(inspection, other)
   }
 
   /** Invariant 8. */
@@ -45,7 +46,8 @@ export class StateChecks {
   /** Invariant 10. */
   private oneState(node: SimNode, inspection: Inspection): void {
     for (const s of inspection.sessions) {
-      if (!s.durable) continue
+      // What is told lazily counts when it is told.
+      if (!s.durable || lazy(node, s.client)) continue
       const key = `${s.client} ${tokenText(s.token)} ${s.ver}`
       const known = this.versions.get(key)
       if (known === undefined) this.versions.set(key, s.digest)
@@ -117,4 +119,9 @@ function tokenText(t: Token): string {
 
 function shadowsOf(i: Inspection): number {
   return i.sessions.reduce((sum, s) => sum + s.shadows, 0)
+}
+
+function lazy(node: SimNode, client: string): boolean {
+  const session = node.core?.sessions.byClient.get(client)
+  return session === undefined || session.lazyOut.length > 0 || session.lazyDeq.length > 0
 }

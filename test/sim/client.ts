@@ -371,7 +371,7 @@ export class Client implements WireOwner {
     account.expirySec = conn.expirySec
     account.offlineSince = NEVER
     if (!sp) {
-      account.end(conn.begun, true)
+      account.end(world.now, true)
       this.forget()
       return
     }

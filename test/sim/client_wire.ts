@@ -1,5 +1,6 @@
 // ClientWire: one TCP connection between a client and a node, seen from both ends. Reads the server's bytes as they are
 // written, so that checks know what left the node and when. Knows no session.
+import type { Connection } from '../../src/connection/connection.ts'
 import type { ClientSocket } from '../../src/core/ports.ts'
 import { type ServerPacket, ServerReader, type Version } from './mqtt.ts'
 import { draw, Pipe } from './pipe.ts'
@@ -29,7 +30,7 @@ export class ClientWire {
   serverOpen = true
   /** A CONNACK without an error has left the node. */
   accepted = false
-  private connection: object | null = null
+  private connection: Connection | null = null
   private readonly world: World
   private readonly profile: Profile
   private readonly owner: WireOwner
@@ -158,7 +159,7 @@ export class ClientWire {
     this.node.event(this.life, (core) => {
       if (this.closedTold) return
       this.closedTold = true
-      core.closed(this.connection as object)
+      core.closed(this.connection as Connection)
     })
   }
 
@@ -195,7 +196,7 @@ export class ClientWire {
       this.tellClosed()
     } else {
       this.node.event(this.life, (core) => {
-        if (!this.ended) core.data(this.connection as object, item)
+        if (!this.ended) core.data(this.connection as Connection, item)
       })
     }
   }
@@ -210,7 +211,7 @@ export class ClientWire {
     if (this.open) for (const packet of item.packets) this.owner.onPacket(this, packet)
     if (this.full && this.serverOpen && this.down.size <= this.profile.socketBytes / 2) {
       this.full = false
-      const connection = this.connection as object
+      const connection = this.connection as Connection
       this.node.event(this.life, (core) => {
         if (!this.ended) core.writable(connection)
       })

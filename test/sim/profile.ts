@@ -153,7 +153,7 @@ export function drawProfile(prng: Prng, wanted: ProfileName | null): Profile {
       baseMs: fast ? 0.05 : 1,
       jitterMs: prng.next() * (fast ? 2 : 10),
       tail: prng.chance(0.3) ? 0.03 : 0,
-      tailMs: 30,
+      tailMs: 12,
     },
     disk: { writeMs: 1, syncMs: prng.pick([2, 8, 20]), slow: prng.chance(0.3) ? 0.05 : 0, slowMs: 60 },
     chop: prng.pick([0, 0.05, 0.3]),
