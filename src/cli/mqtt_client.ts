@@ -1,6 +1,5 @@
 // MqttClient: one client that stays connected: it dials, keeps alive, and after a loss dials again and goes on with its
 // session. For the command line; knows nothing of terminals.
-import { assert } from '../base/assert.ts'
 import { ByteWriter, utf8 } from '../base/bytes.ts'
 import type { DialAddress } from '../host/address.ts'
 import type { Pipe, Pipes } from '../host/pipe.ts'
@@ -14,27 +13,15 @@ import {
   writeSubscribe,
   writeUnsubscribe,
 } from '../wire/client_encoder.ts'
-import { writeAck, writePublish } from '../wire/encoder.ts'
-import { PacketType, type QoS } from '../wire/packet.ts'
+import { writeAck } from '../wire/encoder.ts'
+import { PacketType } from '../wire/packet.ts'
 import { Failure } from './failure.ts'
+import { type Message, MqttOutbox } from './mqtt_outbox.ts'
 import { fatalRefusal, refusalText } from './refusal.ts'
 
 const DIAL_MS_MAX = 5000
 const CONNACK_MS_MAX = 10_000
 const RETRY_MS = 500
-/** Messages under way where the server names no Receive Maximum. */
-const INFLIGHT_MAX = 100
-
-export type Message = {
-  readonly topic: string
-  readonly payload: Uint8Array
-  readonly qos: QoS
-  readonly retain: boolean
-  readonly props: Uint8Array | null
-  readonly expiry: number
-  readonly topicAlias: number
-}
-
 export type ClientEvents = {
   /** @param again after a loss */
   onConnected(sessionPresent: boolean, again: boolean): void
@@ -50,9 +37,6 @@ export type ClientEvents = {
   debug(text: string): void
 }
 
-/** `released`: PUBREC has come, the message itself is no longer needed. */
-type Outgoing = { readonly message: Message; released: boolean }
-
 export class MqttClient {
   private readonly to: DialAddress
   private readonly connect: ConnectFields
@@ -63,13 +47,11 @@ export class MqttClient {
   private connected = false
   private everConnected = false
   private ended = false
-  private lastPacketId = 0
-  private inflightMax = INFLIGHT_MAX
-  private readonly outgoing = new Map<number, Outgoing>()
-  private waiting: Message[] = []
+  private readonly outbox: MqttOutbox
   /** QoS 2 identifiers whose PUBREL has not come. */
   private readonly incoming = new Set<number>()
   private keepAlive: ReturnType<typeof setInterval> | null = null
+  private connackTimer: ReturnType<typeof setTimeout> | null = null
   private heard = false
 
   constructor(to: DialAddress, connect: ConnectFields, pipes: Pipes, events: ClientEvents) {
@@ -77,6 +59,7 @@ export class MqttClient {
     this.connect = connect
     this.pipes = pipes
     this.events = events
+    this.outbox = new MqttOutbox(this.out, connect.version, (message, reason) => events.onPublished(message, reason))
   }
 
   start(): void {
@@ -94,23 +77,25 @@ export class MqttClient {
 
   /** Messages given and not yet taken by the server. */
   get pending(): number {
-    return this.outgoing.size + this.waiting.length
+    return this.outbox.pending
   }
 
   publish(message: Message): void {
-    this.waiting.push(message)
-    this.pump()
+    this.events.debug(`PUBLISH ${message.topic} (${message.payload.length} bytes)`)
+    this.outbox.push(message)
+    if (!this.connected) return
+    this.outbox.pump()
     this.flush()
   }
 
   subscribe(filters: readonly SubscribeFields[], subscriptionId: number): void {
     this.events.debug(`SUBSCRIBE ${filters.map(({ filter }) => filter).join(' ')}`)
-    writeSubscribe(this.out, this.connect.version, this.nextPacketId(), filters, subscriptionId)
+    writeSubscribe(this.out, this.connect.version, this.outbox.nextPacketId(), filters, subscriptionId)
     this.flush()
   }
 
   unsubscribe(filters: readonly string[]): void {
-    writeUnsubscribe(this.out, this.connect.version, this.nextPacketId(), filters)
+    writeUnsubscribe(this.out, this.connect.version, this.outbox.nextPacketId(), filters)
     this.flush()
   }
 
@@ -118,7 +103,7 @@ export class MqttClient {
   end(): void {
     if (this.ended) return
     this.ended = true
-    if (this.keepAlive !== null) clearInterval(this.keepAlive)
+    this.clearTimers()
     if (this.pipe === null) return
     if (this.connected) writeClientDisconnect(this.out, this.connect.version, { reason: 0 })
     this.flush()
@@ -127,6 +112,10 @@ export class MqttClient {
   }
 
   private onPipe(pipe: Pipe): void {
+    if (this.ended) {
+      pipe.destroy()
+      return
+    }
     this.pipe = pipe
     this.out.clear()
     const { version, keepAlive } = this.connect
@@ -134,20 +123,17 @@ export class MqttClient {
       onPacket: (packet) => this.onPacket(packet),
       onFault: (_reason, text) => this.lose(`the server's bytes are wrong: ${text}`),
     })
-    const timer = setTimeout(() => this.lose('no CONNACK came'), CONNACK_MS_MAX)
+    this.connackTimer = setTimeout(() => this.lose('no CONNACK came'), CONNACK_MS_MAX)
     pipe.events = {
       onData: (bytes) => {
         this.heard = true
         decoder.feed(bytes)
-        if (this.connected) clearTimeout(timer)
+        if (this.connected) this.outbox.pump()
         this.events.onBatch()
         this.flush()
       },
       onDrain: () => {},
-      onClose: (why) => {
-        clearTimeout(timer)
-        this.lose(why)
-      },
+      onClose: (why) => this.lose(why),
     }
     this.events.debug(`CONNECT ${this.connect.clientId}`)
     writeConnect(this.out, this.connect)
@@ -172,7 +158,7 @@ export class MqttClient {
     this.pipe = null
     const wasConnected = this.connected
     this.connected = false
-    if (this.keepAlive !== null) clearInterval(this.keepAlive)
+    this.clearTimers()
     if (!this.everConnected)
       this.events.onFailed(new Failure(`connection to ${this.to.host}:${this.to.port} lost (${why})`))
     else setTimeout(() => this.start(), wasConnected ? RETRY_MS / 10 : RETRY_MS)
@@ -191,19 +177,11 @@ export class MqttClient {
         this.onPublish(packet)
         break
       case 'puback':
-        this.finish(packet.packetId, packet.reason)
-        break
-      case 'pubrec': {
-        const item = this.outgoing.get(packet.packetId)
-        if (packet.reason >= 0x80) this.finish(packet.packetId, packet.reason)
-        else {
-          if (item !== undefined) item.released = true
-          writeAck(this.out, PacketType.pubrel, packet.packetId, item === undefined ? 0x92 : 0, this.connect.version)
-        }
-        break
-      }
       case 'pubcomp':
-        this.finish(packet.packetId, 0)
+        this.outbox.finish(packet.packetId, packet.reason)
+        break
+      case 'pubrec':
+        this.outbox.onPubrec(packet.packetId, packet.reason)
         break
       case 'pubrel':
         this.incoming.delete(packet.packetId)
@@ -231,20 +209,10 @@ export class MqttClient {
     const again = this.everConnected
     this.connected = true
     this.everConnected = true
-    this.inflightMax = Math.min(INFLIGHT_MAX, packet.receiveMaximum ?? INFLIGHT_MAX)
-    this.resume(packet.sessionPresent)
+    if (this.connackTimer !== null) clearTimeout(this.connackTimer)
+    if (!packet.sessionPresent) this.incoming.clear()
+    this.outbox.resume(packet.sessionPresent, packet.receiveMaximum ?? Number.POSITIVE_INFINITY)
     this.events.onConnected(packet.sessionPresent, again)
-    this.pump()
-  }
-
-  /** What was under way is sent again; to a server without our session as new messages. */
-  private resume(sessionPresent: boolean): void {
-    if (!sessionPresent) this.incoming.clear()
-    for (const [packetId, { message, released }] of this.outgoing) {
-      if (!released) this.send(message, packetId, sessionPresent)
-      else if (sessionPresent) writeAck(this.out, PacketType.pubrel, packetId, 0, this.connect.version)
-      else this.finish(packetId, 0)
-    }
   }
 
   private onPublish(packet: Delivery): void {
@@ -258,51 +226,9 @@ export class MqttClient {
     }
   }
 
-  private pump(): void {
-    while (this.connected && this.waiting.length > 0 && this.outgoing.size < this.inflightMax) {
-      const message = this.waiting.shift() as Message
-      const packetId = message.qos === 0 ? 0 : this.nextPacketId()
-      if (packetId > 0) this.outgoing.set(packetId, { message, released: false })
-      this.send(message, packetId, false)
-      if (packetId === 0) this.events.onPublished(message, 0)
-    }
-  }
-
-  private send(message: Message, packetId: number, dup: boolean): void {
-    const { topic, payload, qos, retain, props, expiry, topicAlias } = message
-    const { version } = this.connect
-    this.events.debug(`PUBLISH ${topic} (${payload.length} bytes)${packetId > 0 ? ` m${packetId}` : ''}`)
-    writePublish(
-      this.out,
-      version,
-      utf8(topic),
-      payload,
-      0,
-      payload.length,
-      qos,
-      retain,
-      dup,
-      packetId,
-      props,
-      expiry,
-      null,
-      topicAlias,
-    )
-  }
-
-  private finish(packetId: number, reason: number): void {
-    const item = this.outgoing.get(packetId)
-    if (item === undefined) return
-    this.outgoing.delete(packetId)
-    this.events.onPublished(item.message, reason)
-    this.pump()
-  }
-
-  private nextPacketId(): number {
-    assert(this.outgoing.size < 0xffff, 'packet identifiers are left')
-    do this.lastPacketId = (this.lastPacketId % 0xffff) + 1
-    while (this.outgoing.has(this.lastPacketId))
-    return this.lastPacketId
+  private clearTimers(): void {
+    if (this.keepAlive !== null) clearInterval(this.keepAlive)
+    if (this.connackTimer !== null) clearTimeout(this.connackTimer)
   }
 
   private flush(): void {

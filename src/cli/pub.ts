@@ -18,7 +18,8 @@ import {
 } from './client_flags.ts'
 import { Failure } from './failure.ts'
 import { commandHelp, type Described } from './help.ts'
-import { type ClientEvents, type Message, MqttClient } from './mqtt_client.ts'
+import { type ClientEvents, MqttClient } from './mqtt_client.ts'
+import type { Message } from './mqtt_outbox.ts'
 import { refusalText } from './refusal.ts'
 
 const FLAGS: readonly (Described & Flag)[] = [

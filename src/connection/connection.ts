@@ -4,7 +4,8 @@ import { assert } from '../base/assert.ts'
 import type { ByteWriter } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { ConnId } from '../base/identity.ts'
-import type { Attachment, Session } from '../session/session.ts'
+import type { Entry } from '../session/queue.ts'
+import { type Attachment, NO_ENTRIES, type Session } from '../session/session.ts'
 import type { TopicRef } from '../topic/topics.ts'
 import { Decoder } from '../wire/decoder.ts'
 import { writeDisconnect, writePingresp } from '../wire/encoder.ts'
@@ -53,6 +54,8 @@ export class Connection implements PacketSink, Attachment {
   maximumPacketSize = Number.POSITIVE_INFINITY
   requestProblemInformation = true
   assignedClientId = false
+  /** Sent by a former connection and not yet sent again by this one. */
+  again: Entry[] = NO_ENTRIES
   /** Bytes for the client, in order; null while there are none. */
   out: ByteWriter | null = null
   /** Pairs (offset in `out`, turn): bytes from the offset on wait until the turn is released. */
@@ -284,7 +287,7 @@ export class Connection implements PacketSink, Attachment {
 
   /** Room for `n` more QoS 1 or 2 messages? */
   hasWindow(session: Session): boolean {
-    return session.inflight.size < this.window && this.outBytes < LIMITS.outBytesPumpMax
+    return session.inflight.size < this.window && this.again.length === 0 && this.outBytes < LIMITS.outBytesPumpMax
   }
 
   opened(): void {

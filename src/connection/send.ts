@@ -41,18 +41,28 @@ export function allocateUnkept(session: Session, qos: 1 | 2): number {
 /** Sends again what was under way when the former connection ended [MQTT-4.4.0-1], then what waits. */
 export function resume(c: Connection, session: Session): void {
   if (c.version === 0 || session.queue.count === 0) return
+  c.again = []
   for (const entry of session.queue) {
     if (entry.state === 0) continue
     if (entry.state === 3) writeAck(c.writer(), PacketType.pubrel, entry.packetId, Reason.success, c.version)
-    else write(c, entry, true, c.version)
+    else c.again.push(entry)
   }
   session.queue.cursor = 0
+}
+
+/** The rest of what a former connection sent, as far as this client's Receive Maximum lets it [MQTT-3.3.4-9]. */
+function sendAgain(c: Connection, session: Session, version: Version): void {
+  while (c.again.length > 0 && session.inflight.size - c.again.length < c.window) {
+    const entry = c.again.shift()
+    if (entry !== undefined && !entry.gone && entry.state !== 3) write(c, entry, true, version)
+  }
 }
 
 /** Sends waiting entries while there is room. */
 export function pump(c: Connection, session: Session): void {
   const { broker } = c
   if (c.state !== 'open' || c.version === 0) return
+  if (c.again.length > 0) sendAgain(c, session, c.version)
   while (session.queue.count > 0 && c.hasWindow(session)) {
     const entry = session.queue.nextWaiting()
     if (entry === null) return

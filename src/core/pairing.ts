@@ -276,6 +276,7 @@ export class Pairing {
     node.forwarded.clear()
     node.interest.clearPeer()
     node.snapshots.stop()
+    node.snapshots.stopReceiving()
   }
 
   private newStream(): number {

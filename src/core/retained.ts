@@ -12,6 +12,8 @@ export class Retained {
   bytes = 0
   /** Deleted topics are remembered: the peer may come back with the old value. */
   remember = true
+  /** A snapshot is being taken: what this node alone knew was never promised, the leader's word stands. */
+  following = false
   private readonly deleted = new Set<string>()
 
   constructor(journal: Journal) {
@@ -24,7 +26,7 @@ export class Retained {
    */
   set(topic: string, message: Message | null, hlc: Hlc, node: BootId): boolean {
     const old = this.tree.get(topic)
-    if (old !== undefined && (old.hlc > hlc || (old.hlc === hlc && old.node >= node))) return false
+    if (!this.following && old !== undefined && (old.hlc > hlc || (old.hlc === hlc && old.node >= node))) return false
     if (old?.message) {
       this.count--
       this.bytes -= old.message.payload.length

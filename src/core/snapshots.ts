@@ -134,6 +134,7 @@ export class Snapshots {
       case OpKind.snapBegin:
         this.receiving = ++this.made
         this.seenRetained = new Set()
+        node.retained.following = !node.config.mutations.has('takeAll')
         node.interest.clearPeer()
         for (const p of [...node.presences.byClient.values()]) node.presences.delete(p.client)
         return
@@ -173,6 +174,11 @@ export class Snapshots {
     for (const session of [...node.sessions.byClient.values()])
       if (session.durable && session.snapshot !== this.receiving) node.sessions.end(session)
     for (const [topic] of [...node.retained.tree.entries()]) if (!this.seenRetained.has(topic)) node.retained.drop(topic)
+    this.stopReceiving()
+  }
+
+  stopReceiving(): void {
+    this.node.retained.following = false
     this.receiving = 0
     this.seenRetained = new Set()
   }

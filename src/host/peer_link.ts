@@ -21,11 +21,9 @@ import {
 import type { LinkInfo } from './hosted_node.ts'
 import { linkProblem } from './link_problem.ts'
 import type { Pipe, PipeListener, Pipes } from './pipe.ts'
+import { type Shaken, shakeHands } from './shake_hands.ts'
 
 const DIAL_MS_MAX = 1000
-/** From connected to the peer's hello, for our own dials: a frozen peer's kernel still accepts. */
-const HELLO_MS_MAX = 1000
-const HANDSHAKE_MS_MAX = 3000
 /** A link that has lasted this long is dialed again at once when it breaks: a refusal is the quickest proof of a death. */
 const SETTLED_MS = 500
 const BACKOFF_MS_MIN = 50
@@ -216,11 +214,7 @@ export class PeerLink implements LinkPort {
 
   // ---- both
 
-  /**
-   * @param done called once: null where the connection ended or took too long
-   * @returns ends it without calling done
-   */
-  private shake(pipe: Pipe, dialer: boolean, done: (result: HandshakeResult | null, why: string) => void): () => void {
+  private shake(pipe: Pipe, dialer: boolean, done: Shaken): () => void {
     const { name, secret, version } = this.options
     const nonce = randomBytes(NONCE_BYTES).toString('hex')
     const { instance, lost } = this
@@ -231,33 +225,7 @@ export class PeerLink implements LinkPort {
       send: (frame) => pipe.write(frame),
       decide: (peer) => this.decide(peer),
     })
-    const finish = (result: HandshakeResult | null, why: string) => {
-      clearTimeout(timer)
-      pipe.events = null
-      if (result === null) pipe.destroy()
-      done(result, why)
-    }
-    const late = () => finish(null, 'the peer accepts connections but does not answer')
-    let timer = setTimeout(late, dialer ? HELLO_MS_MAX : HANDSHAKE_MS_MAX)
-    let heard = false
-    pipe.events = {
-      onData: (bytes) => {
-        if (!heard) {
-          heard = true
-          clearTimeout(timer)
-          timer = setTimeout(late, HANDSHAKE_MS_MAX)
-        }
-        const result = handshake.receive(bytes)
-        if (result !== null) finish(result, '')
-      },
-      onDrain: () => {},
-      onClose: (why) => finish(null, why),
-    }
-    handshake.start()
-    return () => {
-      clearTimeout(timer)
-      pipe.destroy()
-    }
+    return shakeHands(pipe, handshake, dialer, done)
   }
 
   /** On the node with the smaller name: the number of the link that this connection becomes, 0 if the one at hand stays. */
