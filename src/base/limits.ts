@@ -93,4 +93,7 @@ assert(LIMITS.ringBytesMax >= LIMITS.frameBytesMax, 'the ring must hold any fram
 assert(LIMITS.heartbeatMs * 4 <= LIMITS.suspectMs, 'suspicion needs several missed heartbeats')
 assert(LIMITS.suspectMs < LIMITS.soloMs && LIMITS.soloMs < LIMITS.stuckMs, 'suspect, solo, stuck come in this order')
 assert(LIMITS.inflightMax <= 0x3fff, 'a track of packet identifiers has 16 383')
-assert(LIMITS.outBytesPumpMax < LIMITS.outBytesQos0Max && LIMITS.outBytesQos0Max < LIMITS.outBytesMax, 'out-buffer steps grow')
+assert(
+  LIMITS.outBytesPumpMax < LIMITS.outBytesQos0Max && LIMITS.outBytesQos0Max < LIMITS.outBytesMax,
+  'out-buffer steps grow',
+)

@@ -1,6 +1,6 @@
 // MqttClient: one client that stays connected: it dials, keeps alive, and after a loss dials again and goes on with its
 // session. For the command line; knows nothing of terminals.
-import { ByteWriter, utf8 } from '../base/bytes.ts'
+import { ByteWriter } from '../base/bytes.ts'
 import type { DialAddress } from '../host/address.ts'
 import type { Pipe, Pipes } from '../host/pipe.ts'
 import { ClientDecoder, type Delivery, type ServerPacket } from '../wire/client_decoder.ts'

@@ -1,10 +1,12 @@
 // Broker: what a connection asks of the composition above it. Knows no implementation.
-import type { Session } from '../session/session.ts'
-import type { Entry } from '../session/queue.ts'
-import type { Connect, PublishView, SubscribeRequest } from '../wire/packet.ts'
+
 import type { EntryState } from '../session/image.ts'
+import type { Entry } from '../session/queue.ts'
+import type { Session } from '../session/session.ts'
 import type { TopicTable } from '../topic/topics.ts'
+import type { Connect, PublishView, SubscribeRequest } from '../wire/packet.ts'
 import type { Connection } from './connection.ts'
+import type { Rules } from './rules.ts'
 
 export type ConnectionPolicy = {
   readonly allowAnonymous: boolean
@@ -20,6 +22,7 @@ export interface Broker {
   /** Monotonic milliseconds of this turn. */
   readonly now: number
   readonly policy: ConnectionPolicy
+  readonly rules: Rules
   readonly topics: TopicTable
   /** The turn that an output of the packet at hand must wait for: this one if the packet changed anything durable, else 0. */
   need(): number

@@ -2,8 +2,8 @@
 // Knows no peer, no disk and no other connection.
 import { assert } from '../base/assert.ts'
 import type { ByteWriter } from '../base/bytes.ts'
-import { LIMITS } from '../base/limits.ts'
 import type { ConnId } from '../base/identity.ts'
+import { LIMITS } from '../base/limits.ts'
 import type { Entry } from '../session/queue.ts'
 import { type Attachment, NO_ENTRIES, type Session } from '../session/session.ts'
 import type { TopicRef } from '../topic/topics.ts'
@@ -66,7 +66,7 @@ export class Connection implements PacketSink, Attachment {
   blocked = false
   /** The topic last published to, so that a stream of messages to one topic looks it up once. */
   topic: TopicRef | null = null
-  /** Reading is stopped: reasons by name. */
+  /** Reading is stopped until the pair has decided. */
   paused = false
   readonly openedAt: number
 
@@ -85,6 +85,11 @@ export class Connection implements PacketSink, Attachment {
     if (this.state === 'closing' || this.state === 'closed') return
     this.lastHeard = this.broker.now
     this.decoder.feed(bytes)
+    // A client may go on before CONNACK [MQTT-3.1.4-5]; what it sends until the pair has decided is kept, but not without end.
+    if (this.state === 'claiming' && !this.paused && this.decoder.heldBytes > LIMITS.connectBytesMax) {
+      this.paused = true
+      this.socket.pause()
+    }
   }
 
   onPublish(view: PublishView): void {
@@ -198,7 +203,12 @@ export class Connection implements PacketSink, Attachment {
   /** The client did something wrong: it is told why where its version can be told, and closed [MQTT-4.13.1-1]. */
   fail(reason: number, text: string): void {
     if (this.state === 'closing' || this.state === 'closed') return
-    this.broker.log('client_fault', { client: this.clientId, address: this.socket.address, reason: reasonName(reason), text })
+    this.broker.log('client_fault', {
+      client: this.clientId,
+      address: this.socket.address,
+      reason: reasonName(reason),
+      text,
+    })
     this.broker.count(`faults_${reasonName(reason)}`)
     if (this.state === 'open') this.disconnect(reason, text, false)
     else this.refuse(reason, text)
@@ -247,7 +257,11 @@ export class Connection implements PacketSink, Attachment {
       if (i < gates.length) out.length = gates[i] as number
     }
     this.gates = NO_GATES
-    if (this.state === 'open' && this.version === 5) writeDisconnect(this.writer(), { reason, ...(text === '' || !this.requestProblemInformation ? {} : { reasonString: text }) })
+    if (this.state === 'open' && this.version === 5)
+      writeDisconnect(this.writer(), {
+        reason,
+        ...(text === '' || !this.requestProblemInformation ? {} : { reasonString: text }),
+      })
     else if (this.state === 'claiming') writeConnackRefusal(this, reason, text)
     this.decoder.stop()
     if (this.state !== 'closing') this.state = move(this.state, 'closing')
@@ -293,5 +307,8 @@ export class Connection implements PacketSink, Attachment {
   opened(): void {
     assert(this.version !== 0 && this.session !== null, 'an open connection has a version and a session')
     this.state = move(this.state, 'open')
+    if (!this.paused) return
+    this.paused = false
+    this.socket.resume()
   }
 }

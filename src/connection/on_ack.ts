@@ -48,7 +48,7 @@ function onPubrec(c: Connection, session: Session, packetId: number, reason: num
     if (entry.pos < 0) session.inflight.set(packetId, SENT_RELEASED)
     else c.broker.sent(session, entry, packetId, 3)
   }
-  c.gate(c.broker.need())
+  if (c.broker.rules.gatePubrel) c.gate(c.broker.need())
   writeAck(c.writer(), PacketType.pubrel, packetId, Reason.success, c.version) // [MQTT-4.3.3-4]
 }
 
@@ -56,7 +56,7 @@ function onPubrel(c: Connection, session: Session, packetId: number): void {
   if (c.version === 0) return
   const known = session.inbound.has(packetId)
   if (known) c.broker.releaseInbound(session, packetId)
-  c.gate(c.broker.need())
+  if (c.broker.rules.gatePubcomp) c.gate(c.broker.need())
   const reason = known ? Reason.success : Reason.packetIdentifierNotFound
   writeAck(c.writer(), PacketType.pubcomp, packetId, reason, c.version) // [MQTT-4.3.3-11]
 }

@@ -11,7 +11,8 @@ export function onConnect(c: Connection, packet: Connect): void {
   c.requestProblemInformation = packet.requestProblemInformation
   c.maximumPacketSize = packet.maximumPacketSize
   if (broker.full) return refuse(c, Reason.serverBusy, 'too many connections')
-  if (packet.authMethod !== null) return refuse(c, Reason.badAuthenticationMethod, 'enhanced authentication is not supported') // [MQTT-4.12.0-1]
+  if (packet.authMethod !== null)
+    return refuse(c, Reason.badAuthenticationMethod, 'enhanced authentication is not supported') // [MQTT-4.12.0-1]
   if (!c.socket.loopback && !broker.policy.allowAnonymous)
     return refuse(c, Reason.notAuthorized, 'anonymous clients are accepted from this machine only')
   if (!broker.serving) return refuse(c, Reason.serverUnavailable, 'not ready')
@@ -31,7 +32,8 @@ export function onConnect(c: Connection, packet: Connect): void {
   c.clientId = clientId
   c.username = packet.username
   const { keepAliveMax } = broker.policy
-  const keepAlive = keepAliveMax > 0 && (packet.keepAlive === 0 || packet.keepAlive > keepAliveMax) ? keepAliveMax : packet.keepAlive
+  const keepAlive =
+    keepAliveMax > 0 && (packet.keepAlive === 0 || packet.keepAlive > keepAliveMax) ? keepAliveMax : packet.keepAlive
   c.keepAliveMs = packet.version === 5 || keepAlive === packet.keepAlive ? keepAlive * 1500 : packet.keepAlive * 1500
   c.window = Math.min(packet.version === 5 ? packet.receiveMaximum : LIMITS.inflightDefault, LIMITS.inflightMax) // [MQTT-3.3.4-9]
   const sessionExpiry = Math.min(packet.sessionExpiry, broker.policy.sessionExpiryMax)

@@ -26,7 +26,8 @@ export function onPublish(c: Connection, view: PublishView): void {
   }
   let matched = true
   if (!session.inbound.has(packetId)) {
-    if (session.inbound.size >= broker.policy.receiveMaximum) return c.fail(Reason.receiveMaximumExceeded, 'Receive Maximum exceeded') // [MQTT-3.3.4-7]
+    if (session.inbound.size >= broker.policy.receiveMaximum)
+      return c.fail(Reason.receiveMaximumExceeded, 'Receive Maximum exceeded') // [MQTT-3.3.4-7]
     matched = broker.publish(c, view, packetId)
   } // else a repetition, which must not be published again [MQTT-4.3.3-10]
   c.gate(broker.need())

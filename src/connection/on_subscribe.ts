@@ -31,7 +31,8 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
   writeSuback(c.writer(), c.version, packet.packetId, codes) // [MQTT-3.8.4-1], [MQTT-3.8.4-2]
   for (const { request, isNew } of retained) {
     // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11]
-    if (request.retainHandling === 0 || (request.retainHandling === 1 && isNew)) broker.replayRetained(session, request.filter)
+    if (request.retainHandling === 0 || (request.retainHandling === 1 && isNew))
+      broker.replayRetained(session, request.filter)
   }
   broker.log('subscribe', { client: c.clientId, filters: packet.subscriptions.map((s) => s.filter), codes })
 }
@@ -40,7 +41,11 @@ function refusalOf(c: Connection, request: SubscribeRequest): number {
   if (isShared(request.filter)) return Reason.sharedSubscriptionsNotSupported
   if (!validFilter(request.filter)) return Reason.topicFilterInvalid
   const { session } = c
-  if (session !== null && session.subscriptions.size >= LIMITS.subscriptionsPerSessionMax && !session.subscriptions.has(request.filter))
+  if (
+    session !== null &&
+    session.subscriptions.size >= LIMITS.subscriptionsPerSessionMax &&
+    !session.subscriptions.has(request.filter)
+  )
     return Reason.quotaExceeded
   return 0
 }
@@ -48,8 +53,10 @@ function refusalOf(c: Connection, request: SubscribeRequest): number {
 export function onUnsubscribe(c: Connection, packet: Unsubscribe): void {
   const { broker, session } = c
   if (session === null || c.version === 0) return
-  const codes = packet.filters.map((filter) => (broker.unsubscribe(session, filter) ? Reason.success : Reason.noSubscriptionExisted))
-  c.gate(broker.need())
+  const codes = packet.filters.map((filter) =>
+    broker.unsubscribe(session, filter) ? Reason.success : Reason.noSubscriptionExisted,
+  )
+  if (broker.rules.gateUnsuback) c.gate(broker.need())
   writeUnsuback(c.writer(), c.version, packet.packetId, codes) // [MQTT-3.10.4-4], [MQTT-3.10.4-5]
   broker.log('unsubscribe', { client: c.clientId, filters: packet.filters })
 }

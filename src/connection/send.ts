@@ -11,6 +11,7 @@ import { publishSize, writeAck, writePublish } from '../wire/encoder.ts'
 import { PacketType, type Version } from '../wire/packet.ts'
 import { Reason } from '../wire/reason.ts'
 import type { Connection } from './connection.ts'
+import type { Rules } from './rules.ts'
 
 // A session that ends with its connection never sends a message again: it keeps the state of the flow, not the message.
 const NOTHING = new Message(0 as BootId, 0, 0 as Hlc, new TopicRef('', NO_BYTES), NO_BYTES, 0, false, null, 0, '')
@@ -24,15 +25,17 @@ const SENT_QOS2 = marker(2)
 export const SENT_RELEASED = marker(3)
 
 /** The next free identifier of the session for this QoS. */
-export function allocate(session: Session, qos: 1 | 2): number {
+export function allocate(session: Session, qos: 1 | 2, rules: Rules): number {
   if (session.packetIds === NO_POSITIONS) session.packetIds = new Array<number>(TRACKS).fill(0)
   const { inflight } = session
-  return nextPacketId(session.packetIds, trackOf(qos, session.token.epoch), (id) => inflight.has(id))
+  if (!rules.cyclicIds) session.packetIds.fill(0)
+  const track = rules.tracks ? trackOf(qos, session.token.epoch) : 0
+  return nextPacketId(session.packetIds, track, (id) => inflight.has(id))
 }
 
 /** Notes a message that is sent without being kept. */
-export function allocateUnkept(session: Session, qos: 1 | 2): number {
-  const id = allocate(session, qos)
+export function allocateUnkept(session: Session, qos: 1 | 2, rules: Rules): number {
+  const id = allocate(session, qos, rules)
   if (session.inflight === NO_INFLIGHT) session.inflight = new Map()
   session.inflight.set(id, qos === 1 ? SENT_QOS1 : SENT_QOS2)
   return id
@@ -83,10 +86,10 @@ export function pump(c: Connection, session: Session): void {
       broker.done(session, entry)
       continue
     }
-    const id = allocate(session, entry.qos)
+    const id = allocate(session, entry.qos, broker.rules)
     broker.begin()
     broker.sent(session, entry, id, entry.qos === 2 ? 2 : 1)
-    if (entry.qos === 2) c.gate(broker.need())
+    if (entry.qos === 2 && broker.rules.gateQos2) c.gate(broker.need())
     write(c, entry, false, c.version)
   }
 }
@@ -114,5 +117,14 @@ function write(c: Connection, entry: Entry, dup: boolean, version: Version): voi
 function sizeOf(c: Connection, entry: Entry, version: Version): number {
   const { message } = entry
   const expiry = expiryLeft(message, c.broker.now)
-  return publishSize(version, message.topic.bytes.length, message.payload.length, entry.qos, message.props, expiry, entry.subscriptionIds, 0)
+  return publishSize(
+    version,
+    message.topic.bytes.length,
+    message.payload.length,
+    entry.qos,
+    message.props,
+    expiry,
+    entry.subscriptionIds,
+    0,
+  )
 }

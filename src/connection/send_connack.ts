@@ -25,5 +25,9 @@ export function writeConnackRefusal(c: Connection, reason: number, text: string)
   const version = c.version === 0 ? 4 : c.version
   const reasonString = version === 5 && c.requestProblemInformation && text !== '' ? text : undefined
   // [MQTT-3.2.2-6]: session present is 0 with a refusal
-  writeConnack(c.writer(), version, { sessionPresent: false, reason, ...(reasonString === undefined ? {} : { reasonString }) })
+  writeConnack(c.writer(), version, {
+    sessionPresent: false,
+    reason,
+    ...(reasonString === undefined ? {} : { reasonString }),
+  })
 }

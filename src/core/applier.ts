@@ -187,7 +187,8 @@ export class Applier {
     }
     if (willOf !== null) {
       const p = node.presences.get(willOf[0])
-      if (p !== undefined && sameConn(p.connId, { boot: willOf[1] as BootId, n: willOf[2] })) node.presences.delete(willOf[0])
+      if (p !== undefined && sameConn(p.connId, { boot: willOf[1] as BootId, n: willOf[2] }))
+        node.presences.delete(willOf[0])
     }
     if (!forward && !retain) return
     if (forward && node.owners.granted.size > 0) this.holdForGranted(message(), targets)

@@ -1,5 +1,5 @@
 // Convert: messages between their live form and the form that travels to the peer. The only place that knows both.
-import { type BootId, type Hlc } from '../base/brand.ts'
+import type { BootId, Hlc } from '../base/brand.ts'
 import type { Ancestor, Generation, Token } from '../base/identity.ts'
 import { expiryLeft, Message } from '../session/message.ts'
 import type { TopicTable } from '../topic/topics.ts'

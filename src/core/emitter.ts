@@ -1,12 +1,13 @@
 // Emitter: turns changes of what this node owns into ops for the peer, one group a turn. While no stream is open it only
 // counts versions. Knows nothing of frames.
+
+import type { Forward } from '../pair/out_stream.ts'
+import type { Message } from '../session/message.ts'
+import type { Entry } from '../session/queue.ts'
 import type { Session } from '../session/session.ts'
 import { NO_ENTRIES, NO_NUMBERS } from '../session/session.ts'
-import type { Entry } from '../session/queue.ts'
-import type { Message } from '../session/message.ts'
 import type { EnqItemWire, Op, PubOp } from '../wire/peer_message.ts'
 import { OpKind } from '../wire/peer_message.ts'
-import type { Forward } from '../pair/out_stream.ts'
 
 export class Emitter {
   /** A stream is open: ops are made. */

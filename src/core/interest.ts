@@ -1,6 +1,6 @@
 // Interest: filters of sessions without expiry, told to the peer as one set, so that it forwards what somebody here wants and
 // nothing else. Sessions with expiry need none: the peer has their subscriptions.
-import { Session, Subscription } from '../session/session.ts'
+import { type Session, Subscription } from '../session/session.ts'
 import { InterestCount } from '../topic/interest.ts'
 import { OpKind } from '../wire/peer_message.ts'
 import type { BrokerNode } from './node.ts'

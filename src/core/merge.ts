@@ -2,16 +2,24 @@
 // acknowledged is lost; what both consumed or kept differently may come twice, and is counted.
 import type { BootId } from '../base/brand.ts'
 import { Hlc } from '../base/brand.ts'
+import { ByteWriter } from '../base/bytes.ts'
 import { PeerFault } from '../base/fault.ts'
 import { sameToken, type Token } from '../base/identity.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Session } from '../session/session.ts'
-import { type EnqItemWire, type Frame, FrameKind, type Op, OpKind, type QueueItemWire, type SnapHeadOp } from '../wire/peer_message.ts'
 import { writeFrame } from '../wire/peer_codec.ts'
-import { ByteWriter } from '../base/bytes.ts'
+import {
+  type EnqItemWire,
+  type Frame,
+  FrameKind,
+  type Op,
+  OpKind,
+  type QueueItemWire,
+  type SnapHeadOp,
+} from '../wire/peer_message.ts'
 import { Reason } from '../wire/reason.ts'
-import { messageFromWire, messageToWire, tokenFromWire, lineageFromWire } from './convert.ts'
+import { lineageFromWire, messageFromWire, messageToWire, tokenFromWire } from './convert.ts'
 import type { BrokerNode } from './node.ts'
 import { installSession, sessionOps } from './snapshots.ts'
 
@@ -78,7 +86,12 @@ export class Merge {
       yield ops
     }
     for (const [topic, item] of [...node.retained.tree.entries()])
-      yield [[OpKind.snapRetained, [[topic, item.message === null ? null : messageToWire(item.message, node.now), item.hlc, item.node]]]]
+      yield [
+        [
+          OpKind.snapRetained,
+          [[topic, item.message === null ? null : messageToWire(item.message, node.now), item.hlc, item.node]],
+        ],
+      ]
     for (const p of [...node.presences.byClient.values()]) yield [[OpKind.snapPresence, [node.presences.wire(p)]]]
   }
 
@@ -129,7 +142,12 @@ export class Merge {
       case OpKind.snapRetained:
         for (const [topic, m, hlc, origin] of op[1]) {
           node.ratchet(hlc)
-          node.retained.set(topic, m === null ? null : messageFromWire(m, node.topics, node.now), Hlc(hlc), origin as BootId)
+          node.retained.set(
+            topic,
+            m === null ? null : messageFromWire(m, node.topics, node.now),
+            Hlc(hlc),
+            origin as BootId,
+          )
         }
         return
       case OpKind.snapPresence:
@@ -187,7 +205,8 @@ export class Merge {
     const [, client, , , , ver, , left, , , subs, inbound, queue] = op
     node.metrics.add('merged_diverged')
     node.ports.log.event('merged', { client, queued: queue.length })
-    for (const [filter, options, id] of subs) if (!ours.subscriptions.has(filter)) node.sessions.subscribe(ours, filter, options, id)
+    for (const [filter, options, id] of subs)
+      if (!ours.subscriptions.has(filter)) node.sessions.subscribe(ours, filter, options, id)
     for (const item of queue) {
       const [, qos, flags, ids, m, state] = item
       if (qos !== 1 && qos !== 2) throw new PeerFault('queue entry with a wrong QoS')
@@ -211,7 +230,11 @@ export class Merge {
   }
 }
 
-type Branch = { readonly token: Token; readonly ver: number; readonly lineage: readonly { token: Token; forkVer: number }[] }
+type Branch = {
+  readonly token: Token
+  readonly ver: number
+  readonly lineage: readonly { token: Token; forkVer: number }[]
+}
 
 /** Everything x went through, y went through too. */
 function contained(x: Branch, y: Branch): boolean {

@@ -55,7 +55,8 @@ export class Metrics {
       family(base, 'gauge', help).push(`${base} ${read()}`)
     }
     let text = ''
-    for (const [name, { kind, help, lines }] of families) text += `# HELP ${name} ${help}\n# TYPE ${name} ${kind}\n${lines.join('\n')}\n`
+    for (const [name, { kind, help, lines }] of families)
+      text += `# HELP ${name} ${help}\n# TYPE ${name} ${kind}\n${lines.join('\n')}\n`
     return text
   }
 }

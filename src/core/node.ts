@@ -1,12 +1,13 @@
 // Node: one broker node as a pure machine: events in, then one drain out. Composes sessions, connections and the pair.
 // Reads no clock, draws no randomness, waits for nothing: host and simulator drive the same code.
-import { BootId, type Hlc, HLC_TICKS_PER_MS } from '../base/brand.ts'
+import { BootId, HLC_TICKS_PER_MS, type Hlc, Turn } from '../base/brand.ts'
 import type { OperatorFault } from '../base/fault.ts'
 import { LIMITS } from '../base/limits.ts'
 import { Prng } from '../base/prng.ts'
 import { Timers } from '../base/timers.ts'
 import type { Broker, ConnectionPolicy } from '../connection/broker.ts'
 import { Connection } from '../connection/connection.ts'
+import { type Rules, rulesWithout } from '../connection/rules.ts'
 import { pump } from '../connection/send.ts'
 import { Writers } from '../connection/writers.ts'
 import type { EntryState, Image, NodeRecord } from '../session/image.ts'
@@ -21,9 +22,9 @@ import { OpKind } from '../wire/peer_message.ts'
 import { Reason } from '../wire/reason.ts'
 import { Applier } from './applier.ts'
 import { Emitter } from './emitter.ts'
+import { addGauges } from './gauges.ts'
 import { Interest } from './interest.ts'
 import { Metrics } from './metrics.ts'
-import { addGauges } from './gauges.ts'
 import { Owners } from './owners.ts'
 import { Pairing } from './pairing.ts'
 import type { ClientSocket, NodeConfig, Ports } from './ports.ts'
@@ -34,7 +35,6 @@ import { Router } from './router.ts'
 import { Snapshots } from './snapshots.ts'
 import { clientRows, inspect, listRows, statusOf } from './status.ts'
 import { Turns } from './turns.ts'
-import { Turn } from '../base/brand.ts'
 
 /** Topics whose routes are remembered. */
 const TOPICS_MAX = 100_000
@@ -46,7 +46,8 @@ type Flush = { readonly turn: number; readonly sync: boolean; readonly applied: 
 
 export class BrokerNode implements Broker {
   readonly config: NodeConfig
-  readonly policy: ConnectionPolicy & { readonly mutations: ReadonlySet<string> }
+  readonly policy: ConnectionPolicy
+  readonly rules: Rules
   readonly ports: Ports
   now: number
   wall: number
@@ -104,9 +105,17 @@ export class BrokerNode implements Broker {
   private pausedPublishers = new Set<Connection>()
   private written = 0
 
-  constructor(config: NodeConfig, record: NodeRecord | null, image: Image | null, ports: Ports, now: number, wall: number) {
+  constructor(
+    config: NodeConfig,
+    record: NodeRecord | null,
+    image: Image | null,
+    ports: Ports,
+    now: number,
+    wall: number,
+  ) {
     this.config = config
     this.policy = config
+    this.rules = rulesWithout(config.mutations)
     this.ports = ports
     this.now = now
     this.wall = wall
@@ -149,11 +158,15 @@ export class BrokerNode implements Broker {
     if (hlc > this.hlc && !this.config.mutations.has('hlcRatchet')) this.hlc = hlc
   }
 
-  wallOf = (at: number): number => (at === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.round(this.wall + at - this.now)))
+  wallOf = (at: number): number =>
+    at === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.round(this.wall + at - this.now))
 
   assignClientId(): string {
     let id = 'tandemq-'
-    for (let i = 0; i < 4; i++) id += Math.floor(this.prng.next() * 0x10000).toString(16).padStart(4, '0')
+    for (let i = 0; i < 4; i++)
+      id += Math.floor(this.prng.next() * 0x10000)
+        .toString(16)
+        .padStart(4, '0')
     return id
   }
 
@@ -232,10 +245,8 @@ export class BrokerNode implements Broker {
   }
 
   stored(turn: Turn): void {
-    let sync = false
     while (this.flushes.length > 0 && (this.flushes[0] as Flush).turn <= turn) {
       const flush = this.flushes.shift() as Flush
-      sync ||= flush.sync
       const peer = this.pairing.peerAck
       if (flush.sync || peer === 'peer-write') this.durableUpTo(flush.applied)
       this.written = Math.max(this.written, flush.turn)
@@ -301,7 +312,8 @@ export class BrokerNode implements Broker {
   subscribe(session: Session, r: SubscribeRequest, id: number): void {
     const options = r.qos | (r.noLocal ? 4 : 0) | (r.retainAsPublished ? 8 : 0) | (r.retainHandling << 4)
     const isNew = this.sessions.subscribe(session, r.filter, options, id)
-    if (session.durable) this.emitter.about(session, () => [OpKind.sub, session.clientId, session.tag, r.filter, options, id])
+    if (session.durable)
+      this.emitter.about(session, () => [OpKind.sub, session.clientId, session.tag, r.filter, options, id])
     else if (isNew) this.interest.add(r.filter)
   }
 
@@ -367,7 +379,8 @@ export class BrokerNode implements Broker {
   /** After a batch of events: timers, what is released, what may be sent; then one group, one frame, one flush, one write each. */
   drain(): void {
     const { pairing } = this
-    if (this.now - this.drainedAt > LIMITS.ownPauseMs && this.drainedAt > 0 && this.pausedTooLong) pairing.forgiveSilence()
+    if (this.now - this.drainedAt > LIMITS.ownPauseMs && this.drainedAt > 0 && this.pausedTooLong)
+      pairing.forgiveSilence()
     this.drainedAt = this.now
     this.begin()
     this.tick()
@@ -525,9 +538,15 @@ export class BrokerNode implements Broker {
 
   /** Monotonic ms at which drain() must run again at the latest. */
   deadline(): number {
-    let at = Math.min(this.keepAlive.next(), this.pairing.deadline(), this.presences.deadline(), this.owners.expiry.next())
+    let at = Math.min(
+      this.keepAlive.next(),
+      this.pairing.deadline(),
+      this.presences.deadline(),
+      this.owners.expiry.next(),
+    )
     if (this.owners.claims.size > 0) at = Math.min(at, this.now + this.config.claimTimeoutMs / 4)
-    if (this.journal.changed && this.flushes.length < 2) at = Math.min(at, Math.max(this.now + 1, this.flushedAt + this.config.flushMs))
+    if (this.journal.changed && this.flushes.length < 2)
+      at = Math.min(at, Math.max(this.now + 1, this.flushedAt + this.config.flushMs))
     if (this.emitter.lazySince !== Number.POSITIVE_INFINITY) at = Math.min(at, this.emitter.lazySince + LIMITS.lazyMs)
     if (this.toPump.length > 0 || this.afterTurn.length > 0 || this.toWrite.length > 0) at = this.now
     return at
@@ -565,7 +584,10 @@ export class BrokerNode implements Broker {
         if (!session.durable) this.owners.end(session)
       }
       this.keepAlive.clear(c)
-      c.cut(elsewhere ? Reason.useAnotherServer : Reason.serverShuttingDown, elsewhere ? 'the other node takes over' : 'shutting down')
+      c.cut(
+        elsewhere ? Reason.useAnotherServer : Reason.serverShuttingDown,
+        elsewhere ? 'the other node takes over' : 'shutting down',
+      )
     }
     this.owners.refuseClaims()
     this.leaving.clear()

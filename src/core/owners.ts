@@ -189,7 +189,12 @@ export class Owners {
     if (session === null || session.attachment !== c) return
     this.detach(c)
     if (c.state === 'closing') node.leaving.set(client, c)
-    node.ports.log.event('disconnect', { client, address: c.socket.address, clean, seconds: Math.round((node.now - c.openedAt) / 1000) })
+    node.ports.log.event('disconnect', {
+      client,
+      address: c.socket.address,
+      clean,
+      seconds: Math.round((node.now - c.openedAt) / 1000),
+    })
     node.metrics.add('disconnects')
     node.presences.down(client, c.connId, clean)
     if (!session.durable || session.expiry === 0) {
@@ -318,8 +323,10 @@ export class Owners {
       this.claims.delete(client)
       if (pending !== null) {
         // a CONNECT newer than the claim asks anew, behind the GRANT
-        if (pending.connId !== null && sameConn(pending.connId, mineOpen.connId)) pending.cut(Reason.sessionTakenOver, 'another connection took over')
-        else node.afterTurn.push(() => pending.state === 'claiming' && this.connect(pending, pending.connect as Connect))
+        if (pending.connId !== null && sameConn(pending.connId, mineOpen.connId))
+          pending.cut(Reason.sessionTakenOver, 'another connection took over')
+        else
+          node.afterTurn.push(() => pending.state === 'claiming' && this.connect(pending, pending.connect as Connect))
       }
     }
     this.cutLeaving(client)
@@ -357,7 +364,12 @@ export class Owners {
     node.presences.set(presence)
     if (session !== undefined) this.online(session, expiry)
     this.grant(client, connId, session, present, expiry)
-    node.ports.log.event('handover', { client, to: node.pairing.peerName, queued: session?.queue.count ?? 0, present: present === 1 })
+    node.ports.log.event('handover', {
+      client,
+      to: node.pairing.peerName,
+      queued: session?.queue.count ?? 0,
+      present: present === 1,
+    })
     node.metrics.add('handovers_out')
   }
 
@@ -431,7 +443,8 @@ export class Owners {
     node.metrics.add('handovers_in')
     if (claim === undefined) {
       // a drain gives it away unasked: offline here, its presence as it was
-      if (session !== undefined && session.expiresAt !== Number.POSITIVE_INFINITY) this.expiry.set(client, session.expiresAt)
+      if (session !== undefined && session.expiresAt !== Number.POSITIVE_INFINITY)
+        this.expiry.set(client, session.expiresAt)
       return
     }
     const alive = pending !== null && pending.state === 'claiming'
@@ -457,8 +470,11 @@ export class Owners {
     const held = claim.held ?? []
     if (session !== undefined && (present || this.off('holdEnd'))) {
       for (const { message } of held) {
-        const want = this.off('rematchH') ? { qos: 1 as const, retain: false, ids: null } : node.router.wanted(session, message)
-        if (want !== null && !node.sessions.has(session, message)) this.append(session, message, want.qos, want.retain, want.ids)
+        const want = this.off('rematchH')
+          ? { qos: 1 as const, retain: false, ids: null }
+          : node.router.wanted(session, message)
+        if (want !== null && !node.sessions.has(session, message))
+          this.append(session, message, want.qos, want.retain, want.ids)
       }
     }
     const block = this.blocks.get(claim)
@@ -508,7 +524,8 @@ export class Owners {
       const session = node.sessions.get(claim.client)
       for (const { message } of claim.held ?? []) {
         const want = session === undefined ? null : node.router.wanted(session, message)
-        if (session !== undefined && want !== null) node.router.shadow(session, message, want.qos, want.retain, want.ids)
+        if (session !== undefined && want !== null)
+          node.router.shadow(session, message, want.qos, want.retain, want.ids)
       }
       this.clearHeld(claim)
     }

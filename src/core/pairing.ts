@@ -1,10 +1,10 @@
 // Pairing: the node's mode, its record, the link and the joins: pair.md 1.1 to 1.3. What each row does to sessions is in
 // owners.ts and snapshots.ts.
 import { type BootId, Lsn } from '../base/brand.ts'
+import { ByteWriter } from '../base/bytes.ts'
 import { OperatorFault, PeerFault } from '../base/fault.ts'
 import { GENERATION_NONE, type Generation } from '../base/identity.ts'
 import { LIMITS } from '../base/limits.ts'
-import { ByteWriter } from '../base/bytes.ts'
 import { InStream } from '../pair/in_stream.ts'
 import { type Mode, moveMode, serves } from '../pair/modes.ts'
 import { OutStream } from '../pair/out_stream.ts'
@@ -95,7 +95,12 @@ export class Pairing {
 
   private to(mode: Mode): void {
     if (this.mode === mode) return
-    this.node.ports.log.event('mode', { from: this.mode, to: mode, peer: this.peerName, generation: this.record.generation.n })
+    this.node.ports.log.event('mode', {
+      from: this.mode,
+      to: mode,
+      peer: this.peerName,
+      generation: this.record.generation.n,
+    })
     this.mode = moveMode(this.mode, mode)
   }
 
@@ -109,7 +114,9 @@ export class Pairing {
     const { config } = this.node
     const { status } = this.record
     if (status === 'OUTDATED' && !config.paired) {
-      this.node.fatal = new OperatorFault('--data: this state was left behind by a pair and is outdated; start with --peer')
+      this.node.fatal = new OperatorFault(
+        '--data: this state was left behind by a pair and is outdated; start with --peer',
+      )
       return
     }
     if (status === 'SOLO') {
@@ -120,7 +127,9 @@ export class Pairing {
       return
     }
     this.to('WAIT_PEER')
-    if (!config.paired || (config.bootstrap && status === 'NEW')) this.goSolo(config.paired ? 'bootstrap' : 'unpaired')
+    // A node that has lost its disk must not found a second pair while the first one is there.
+    const first = config.bootstrap && status === 'NEW' && !this.linkUp
+    if (!config.paired || first) this.goSolo(config.paired ? 'bootstrap' : 'unpaired')
   }
 
   private newIncarnations(): void {
@@ -183,7 +192,8 @@ export class Pairing {
   get flushEagerly(): 'no' | 'write' | 'sync' {
     if (this.mode === 'SOLO' || this.offering || this.node.barrier !== null) return 'sync'
     if (this.mode !== 'SYNC') return 'sync'
-    if (this.node.config.ack === 'both-disk' || this.peerAck === 'both-disk' || this.peerAck === 'peer-disk') return 'sync'
+    if (this.node.config.ack === 'both-disk' || this.peerAck === 'both-disk' || this.peerAck === 'peer-disk')
+      return 'sync'
     return this.peerAck === 'peer-write' ? 'write' : 'no'
   }
 
@@ -451,12 +461,15 @@ export class Pairing {
         const history = frame[2].map(generationFromWire)
         const clusterId = frame[3]
         node.atBarrier(() => {
-          this.write({ ...this.record, clusterId, generation, history, status: 'INSYNC', peerName: this.peerName }, () => {
-            this.insync = true
-            this.fresh = false
-            if (this.linkUp) this.send([FrameKind.ok])
-            else if (this.mode === 'WAIT_PEER') this.to('STALL')
-          })
+          this.write(
+            { ...this.record, clusterId, generation, history, status: 'INSYNC', peerName: this.peerName },
+            () => {
+              this.insync = true
+              this.fresh = false
+              if (this.linkUp) this.send([FrameKind.ok])
+              else if (this.mode === 'WAIT_PEER') this.to('STALL')
+            },
+          )
         })
         return
       }
@@ -488,7 +501,8 @@ export class Pairing {
     if (ack >= out.next || durable >= out.next) throw new PeerFault('an acknowledgement of what was never sent')
     if (ack > out.acked) this.progressAt = node.now
     out.ack(ack, durable)
-    for (let group = out.trim(); group !== undefined; group = out.trim()) for (const f of group.forwards) node.forwarded.delete(f.message.seq)
+    for (let group = out.trim(); group !== undefined; group = out.trim())
+      for (const f of group.forwards) node.forwarded.delete(f.message.seq)
     if (out.ring.length === 0) this.progressAt = node.now
     if (node.owners.granted.size > 0) node.owners.ackedHolds(out.acked)
     if (out.ringBytes < LIMITS.ringBytesMax / 4) node.resumePublishers()
@@ -496,15 +510,44 @@ export class Pairing {
 
   private onHello(frame: HelloFrame): void {
     const { node, record } = this
-    const [, min, max, , clusterId, name, boot, gen, history, status, mode, streamIn, streamOut, applied, , hlc, wall, ack, , version] = frame
+    const [
+      ,
+      min,
+      max,
+      ,
+      clusterId,
+      name,
+      boot,
+      gen,
+      history,
+      status,
+      mode,
+      streamIn,
+      streamOut,
+      applied,
+      ,
+      hlc,
+      wall,
+      ack,
+      ,
+      version,
+    ] = frame
     this.peerVersion = version
     if (min > LINK_PROTOCOL.max || max < LINK_PROTOCOL.min)
-      return this.refuse('version', `--peer: node ${name} runs ${version}, whose link protocol ${min}-${max} is not ours; run the same version on both nodes`)
-    if (name === node.config.name) return this.refuse('self', `--name: both nodes are called ${name}; give each its own name`)
+      return this.refuse(
+        'version',
+        `--peer: node ${name} runs ${version}, whose link protocol ${min}-${max} is not ours; run the same version on both nodes`,
+      )
+    if (name === node.config.name)
+      return this.refuse('self', `--name: both nodes are called ${name}; give each its own name`)
     if (clusterId !== '' && record.clusterId !== '' && clusterId !== record.clusterId)
-      return this.refuse('cluster', `--data: node ${name} belongs to another pair; start one of the two with an empty data directory`)
+      return this.refuse(
+        'cluster',
+        `--data: node ${name} belongs to another pair; start one of the two with an empty data directory`,
+      )
     const skew = Math.abs(wall - node.wall)
-    if (skew > LIMITS.skewRefuseMs) return this.refuse('skew', `the clocks of the two nodes differ by ${Math.round(skew / 1000)} s; set them`)
+    if (skew > LIMITS.skewRefuseMs)
+      return this.refuse('skew', `the clocks of the two nodes differ by ${Math.round(skew / 1000)} s; set them`)
     if (skew > LIMITS.skewAlarmMs) node.ports.log.event('clock_skew', { peer: name, ms: Math.round(skew) })
     node.ratchet(hlc)
     const same = this.peerBoot === boot
@@ -526,7 +569,12 @@ export class Pairing {
       streamOut,
       applied,
     }
-    const role = roleOf(this.mode === this.mine?.mode ? (this.mine as Greeting) : this.greeting(), this.peer, same, !this.off('helloMode'))
+    const role = roleOf(
+      this.mode === this.mine?.mode ? (this.mine as Greeting) : this.greeting(),
+      this.peer,
+      same,
+      !this.off('helloMode'),
+    )
     node.ports.log.event('hello', { peer: name, role, status, mode, generation: gen[0] })
     this.take(role)
   }
@@ -636,7 +684,8 @@ export class Pairing {
     if (this.fresh) {
       this.fresh = false
       this.possiblyStale = why === 'T_bootWait' && this.record.history.length > 1
-      if (this.possiblyStale) node.ports.log.event('possibly_stale', { text: 'the peer did not come; it may hold newer state' })
+      if (this.possiblyStale)
+        node.ports.log.event('possibly_stale', { text: 'the peer did not come; it may hold newer state' })
       node.presences.dead(() => true, node.config.willGraceMs)
       this.newIncarnations()
     }
@@ -734,7 +783,12 @@ export class Pairing {
         if (this.mode === 'SOLO' && this.offering) this.to('STALL')
         return
       }
-      this.send([FrameKind.offer, generationToWire(offered.generation), offered.history.map(generationToWire), offered.clusterId])
+      this.send([
+        FrameKind.offer,
+        generationToWire(offered.generation),
+        offered.history.map(generationToWire),
+        offered.clusterId,
+      ])
     }
     if (this.off('leaderFirst')) offer()
     else this.write(offered, offer)
@@ -834,7 +888,10 @@ export class Pairing {
         this.drop('the peer acknowledges nothing')
         return this.decide('T_stuck')
       }
-      if ((this.join === 'wait' || this.join === 'offer' || this.join === 'snapshot') && now - this.progressAt > config.stuckMs)
+      if (
+        (this.join === 'wait' || this.join === 'offer' || this.join === 'snapshot') &&
+        now - this.progressAt > config.stuckMs
+      )
         return this.drop('the join does not go on')
     } else if (this.mode === 'STALL') {
       if (now - this.lostAt >= config.soloMs && this.failedDials >= LIMITS.failedDialsMin) this.decide('T_solo')
@@ -849,7 +906,8 @@ export class Pairing {
 
   private decide(why: string): void {
     const { partition, name } = this.node.config
-    const may = partition === 'available' || (typeof partition === 'object' && partition.prefer === name) || why === 'T_stuck'
+    const may =
+      partition === 'available' || (typeof partition === 'object' && partition.prefer === name) || why === 'T_stuck'
     if (may) return this.goSolo(why)
     if (this.mode !== 'STALL') return
     this.node.closeClients('the policy leaves service to the other node')
@@ -860,7 +918,8 @@ export class Pairing {
   deadline(): number {
     const { config } = this.node
     if (this.away !== 'no' && this.mode !== 'GONE') return this.node.now + 20
-    if (this.linkUp) return Math.min(this.heartbeatAt, this.join === 'snapshot' ? this.node.now + 1 : Number.POSITIVE_INFINITY)
+    if (this.linkUp)
+      return Math.min(this.heartbeatAt, this.join === 'snapshot' ? this.node.now + 1 : Number.POSITIVE_INFINITY)
     if (this.mode === 'STALL') return Math.max(this.node.now + 10, this.lostAt + config.soloMs)
     if (this.mode === 'WAIT_PEER') return Math.max(this.node.now + 10, this.bootedAt + config.bootWaitMs)
     return Number.POSITIVE_INFINITY

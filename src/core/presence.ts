@@ -1,8 +1,9 @@
 // Presence: which connection each client id has on the pair, and its will. Wills fire here: once, keyed by connection.
+
+import type { BootId } from '../base/brand.ts'
 import type { ConnId } from '../base/identity.ts'
 import { sameConn } from '../base/identity.ts'
 import { LIMITS } from '../base/limits.ts'
-import type { BootId } from '../base/brand.ts'
 import { Timers } from '../base/timers.ts'
 import type { PresenceRow } from '../session/image.ts'
 import type { Will } from '../wire/packet.ts'

@@ -1,7 +1,8 @@
 // Publication: one publish on its way through the node, before (and often without) becoming a kept message. One instance is
 // reused: the hot path to connected clients makes no object.
-import { NO_BYTES } from '../base/bytes.ts'
+
 import type { BootId, Hlc } from '../base/brand.ts'
+import { NO_BYTES } from '../base/bytes.ts'
 import { Message } from '../session/message.ts'
 import { TopicRef } from '../topic/topics.ts'
 import type { QoS } from '../wire/packet.ts'
@@ -48,7 +49,18 @@ export class Publication {
     const { origin, seq, hlc } = identify()
     const expiresAt = this.expiry < 0 ? Number.POSITIVE_INFINITY : now + this.expiry * 1000
     const payload = this.buf.slice(this.payloadStart, this.payloadEnd)
-    this.kept = new Message(origin, seq, hlc, this.topic, payload, this.qos, this.retain, this.props, expiresAt, this.publisher)
+    this.kept = new Message(
+      origin,
+      seq,
+      hlc,
+      this.topic,
+      payload,
+      this.qos,
+      this.retain,
+      this.props,
+      expiresAt,
+      this.publisher,
+    )
     return this.kept
   }
 

@@ -1,7 +1,8 @@
 // Recovery: the image of a former start becomes live state.
-import { deadlineOf } from './deadline.ts'
+
 import type { Image } from '../session/image.ts'
 import { Message } from '../session/message.ts'
+import { deadlineOf } from './deadline.ts'
 import type { BrokerNode } from './node.ts'
 import { Presence } from './presence.ts'
 
@@ -11,7 +12,18 @@ export function loadImage(node: BrokerNode, image: Image): void {
   const messages = new Map<number, Message>()
   for (const m of image.messages) {
     const topic = node.topics.intern(m.topic)
-    const message = new Message(m.origin, m.seq, m.hlc, topic, m.payload, m.qos, m.retain, m.props, at(m.expiresAt), m.publisher)
+    const message = new Message(
+      m.origin,
+      m.seq,
+      m.hlc,
+      topic,
+      m.payload,
+      m.qos,
+      m.retain,
+      m.props,
+      at(m.expiresAt),
+      m.publisher,
+    )
     message.row = m.id
     messages.set(m.id, message)
     if (!node.config.mutations.has('hlcBoot')) node.ratchet(m.hlc)

@@ -1,8 +1,9 @@
 // Router: one publish to everybody who wants it: sessions of this node, replicas' owners by the link, the retained store.
 // Knows neither packets nor frames.
-import type { ConnId } from '../base/identity.ts'
-import { ByteWriter } from '../base/bytes.ts'
+
 import type { BootId, Hlc } from '../base/brand.ts'
+import { ByteWriter } from '../base/bytes.ts'
+import type { ConnId } from '../base/identity.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Connection } from '../connection/connection.ts'
 import { allocateUnkept } from '../connection/send.ts'
@@ -14,8 +15,8 @@ import type { TopicRef } from '../topic/topics.ts'
 import { publishSize, writePublish } from '../wire/encoder.ts'
 import type { PublishView, QoS, Version, Will } from '../wire/packet.ts'
 import { OpKind, type PubOp, type TargetWire } from '../wire/peer_message.ts'
-import type { BrokerNode } from './node.ts'
 import { deadline } from './convert.ts'
+import type { BrokerNode } from './node.ts'
 import { Publication } from './publication.ts'
 
 /** What one session gets of one topic. */
@@ -109,7 +110,8 @@ export class Router {
     let matched = false
     this.scratchKey = -1
     for (const t of route.targets) {
-      const target = t.noLocal && t.session.clientId === pub.publisher ? merge(t.session, t.subscriptions, pub.publisher) : t // [MQTT-3.8.3-3]
+      const target =
+        t.noLocal && t.session.clientId === pub.publisher ? merge(t.session, t.subscriptions, pub.publisher) : t // [MQTT-3.8.3-3]
       if (target === null) continue
       matched = true
       const { session } = target
@@ -125,7 +127,14 @@ export class Router {
         }
         session.ver++
         targets ??= []
-        targets.push([session.clientId, session.tag, entry.pos, entry.qos, retain ? 1 : 0, target.ids as number[] | null])
+        targets.push([
+          session.clientId,
+          session.tag,
+          entry.pos,
+          entry.qos,
+          retain ? 1 : 0,
+          target.ids as number[] | null,
+        ])
       } else if (qos === 0) {
         if (node.presences.get(session.clientId)?.up) qos0 = true
       } else if (!streaming) {
@@ -154,7 +163,8 @@ export class Router {
     }
     if (streaming && (targets !== null || forward || pub.retain || recorded !== null || willOf !== null)) {
       kept = pub.message(this.identify, node.now)
-      const inbound: PubOp[10] = recorded !== null && emitter.visible(recorded) ? [recorded.clientId, recorded.tag, packetId] : null
+      const inbound: PubOp[10] =
+        recorded !== null && emitter.visible(recorded) ? [recorded.clientId, recorded.tag, packetId] : null
       const flags = pub.qos | (pub.retain ? 4 : 0) | (forward ? 8 : 0)
       const op: PubOp = [
         OpKind.pub,
@@ -189,7 +199,8 @@ export class Router {
   shadow(session: Session, message: Message, qos: QoS, retain: boolean, ids: readonly number[] | null): void {
     const { node } = this
     if (qos === 0 || node.sessions.has(session, message)) return
-    if (session.queue.count + session.shadows.length >= node.config.queuedMessagesMax) return node.metrics.add('dropped_queue_full')
+    if (session.queue.count + session.shadows.length >= node.config.queuedMessagesMax)
+      return node.metrics.add('dropped_queue_full')
     node.sessions.addShadow(session, { message, qos, retain, subscriptionIds: ids })
   }
 
@@ -199,7 +210,10 @@ export class Router {
       retained.set(message.topic.name, null, message.hlc, message.origin) // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
       return
     }
-    if (retained.count >= LIMITS.retainedMessagesMax || retained.bytes + message.payload.length > LIMITS.retainedBytesMax) {
+    if (
+      retained.count >= LIMITS.retainedMessagesMax ||
+      retained.bytes + message.payload.length > LIMITS.retainedBytesMax
+    ) {
       metrics.add('dropped_retained_full')
       return
     }
@@ -209,7 +223,14 @@ export class Router {
   // ---- to sessions of this node
 
   /** @returns the queue entry it became, null where it was sent (or dropped) without one */
-  private deliver(s: Session, qos: QoS, retain: boolean, ids: readonly number[] | null, commit: number, many: boolean): Entry | null {
+  private deliver(
+    s: Session,
+    qos: QoS,
+    retain: boolean,
+    ids: readonly number[] | null,
+    commit: number,
+    many: boolean,
+  ): Entry | null {
     const { node, pub } = this
     const c = s.attachment as Connection | null
     const early = commit > node.turns.released
@@ -221,7 +242,7 @@ export class Router {
       if (c === null) return null
       if (!early && qos !== 0 && s.queue.count === 0 && c.hasWindow(s)) {
         if (this.tooLarge(c, qos, ids)) return null
-        this.send(c, qos, allocateUnkept(s, qos), retain, ids, many)
+        this.send(c, qos, allocateUnkept(s, qos, node.rules), retain, ids, many)
         return null
       }
     }
@@ -247,7 +268,14 @@ export class Router {
     return true
   }
 
-  private send(c: Connection, qos: QoS, packetId: number, retain: boolean, ids: readonly number[] | null, many: boolean): void {
+  private send(
+    c: Connection,
+    qos: QoS,
+    packetId: number,
+    retain: boolean,
+    ids: readonly number[] | null,
+    many: boolean,
+  ): void {
     if (c.state !== 'open') return
     if (qos === 0) {
       if (c.outBytes > LIMITS.outBytesQos0Max) return this.node.metrics.add('dropped_slow_reader')
@@ -274,10 +302,32 @@ export class Router {
     }
   }
 
-  private write(w: ByteWriter, version: Version, qos: QoS, packetId: number, retain: boolean, ids: readonly number[] | null): number {
+  private write(
+    w: ByteWriter,
+    version: Version,
+    qos: QoS,
+    packetId: number,
+    retain: boolean,
+    ids: readonly number[] | null,
+  ): number {
     const { pub } = this
     const { topic, buf, payloadStart, payloadEnd, props, expiry } = pub
-    return writePublish(w, version, topic.bytes, buf, payloadStart, payloadEnd, qos, retain, false, packetId, props, expiry, ids, 0)
+    return writePublish(
+      w,
+      version,
+      topic.bytes,
+      buf,
+      payloadStart,
+      payloadEnd,
+      qos,
+      retain,
+      false,
+      packetId,
+      props,
+      expiry,
+      ids,
+      0,
+    )
   }
 
   // ---- from the peer
@@ -295,7 +345,8 @@ export class Router {
       const { session } = t
       if (!session.mine) continue
       if (exclude?.some((x) => x[0] === session.clientId)) continue
-      const target = t.noLocal && session.clientId === message.publisher ? merge(session, t.subscriptions, message.publisher) : t
+      const target =
+        t.noLocal && session.clientId === message.publisher ? merge(session, t.subscriptions, message.publisher) : t
       if (target === null) continue
       const qos = target.qos < message.qos ? target.qos : message.qos
       const retain = target.retainAsPublished && message.retain
@@ -319,7 +370,8 @@ export class Router {
       this.scratchKey = -1
       for (const t of route.targets) {
         if (!t.session.mine) continue
-        const target = t.noLocal && t.session.clientId === pub.publisher ? merge(t.session, t.subscriptions, pub.publisher) : t
+        const target =
+          t.noLocal && t.session.clientId === pub.publisher ? merge(t.session, t.subscriptions, pub.publisher) : t
         if (target === null) continue
         const c = t.session.attachment as Connection | null
         if (c !== null) this.send(c, 0, 0, target.retainAsPublished && pub.retain, target.ids, route.targets.length > 1)

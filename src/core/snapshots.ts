@@ -1,14 +1,21 @@
 // Snapshots: the whole state in slices, inside the ordered stream: made by the leader of a join, applied by the follower. A
 // session travels in one op; live ops about it follow from then on.
 import { type BootId, Hlc } from '../base/brand.ts'
-import { LIMITS } from '../base/limits.ts'
 import { PeerFault } from '../base/fault.ts'
+import { LIMITS } from '../base/limits.ts'
 import type { EntryState } from '../session/image.ts'
 import type { Session } from '../session/session.ts'
 import { NO_POSITIONS } from '../session/session.ts'
 import type { Op, PresenceWire, QueueItemWire, RetainedWire, SnapHeadOp } from '../wire/peer_message.ts'
 import { OpKind } from '../wire/peer_message.ts'
-import { lineageFromWire, lineageToWire, messageFromWire, messageToWire, tokenFromWire, tokenToWire } from './convert.ts'
+import {
+  lineageFromWire,
+  lineageToWire,
+  messageFromWire,
+  messageToWire,
+  tokenFromWire,
+  tokenToWire,
+} from './convert.ts'
 import type { BrokerNode } from './node.ts'
 import type { Presence } from './presence.ts'
 
@@ -81,7 +88,11 @@ export class Snapshots {
       }
       case 'sessions': {
         const before = node.emitter.bytes
-        for (let n = 0; n < LIMITS.snapshotItemsPerStep && node.emitter.bytes - before < LIMITS.snapshotBytesPerStep; n++) {
+        for (
+          let n = 0;
+          n < LIMITS.snapshotItemsPerStep && node.emitter.bytes - before < LIMITS.snapshotBytesPerStep;
+          n++
+        ) {
           const { value, done } = source.sessions.next()
           if (done === true) {
             source.stage = 'retained'
@@ -173,7 +184,8 @@ export class Snapshots {
     const { node } = this
     for (const session of [...node.sessions.byClient.values()])
       if (session.durable && session.snapshot !== this.receiving) node.sessions.end(session)
-    for (const [topic] of [...node.retained.tree.entries()]) if (!this.seenRetained.has(topic)) node.retained.drop(topic)
+    for (const [topic] of [...node.retained.tree.entries()])
+      if (!this.seenRetained.has(topic)) node.retained.drop(topic)
     this.stopReceiving()
   }
 
@@ -194,7 +206,15 @@ export function sessionOps(session: Session, now: number): Op[] {
   const queue: QueueItemWire[] = []
   for (const e of session.queue) {
     if (e.qos === 0) continue
-    queue.push([e.pos, e.qos, e.retain ? 1 : 0, e.subscriptionIds as number[] | null, messageToWire(e.message, now), e.state, e.packetId])
+    queue.push([
+      e.pos,
+      e.qos,
+      e.retain ? 1 : 0,
+      e.subscriptionIds as number[] | null,
+      messageToWire(e.message, now),
+      e.state,
+      e.packetId,
+    ])
   }
   const left = session.expiresAt === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(session.expiresAt - now))
   const subs = [...session.subscriptions.values()].map((s) => [s.filter, s.options, s.id] as const)

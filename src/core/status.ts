@@ -60,23 +60,37 @@ export function listRows(node: BrokerNode, name: 'sessions' | 'subscriptions' | 
   const rows: Record<string, unknown>[] = []
   if (name === 'retained') {
     for (const [topic, { message }] of node.retained.tree.entries())
-      if (message !== null) rows.push({ topic, qos: message.qos, bytes: message.payload.length, publisher: message.publisher })
+      if (message !== null)
+        rows.push({ topic, qos: message.qos, bytes: message.payload.length, publisher: message.publisher })
     return rows
   }
   for (const s of node.sessions.byClient.values()) {
     if (name === 'sessions') {
       const { clientId: client, durable, mine, token, expiry, queue, inflight, inbound } = s
-      rows.push({ client, durable, mine, epoch: token.epoch, expiry, queued: queue.count, inflight: inflight.size, inbound: inbound.size })
-    } else for (const sub of s.subscriptions.values()) rows.push({ client: s.clientId, filter: sub.filter, qos: sub.qos })
+      rows.push({
+        client,
+        durable,
+        mine,
+        epoch: token.epoch,
+        expiry,
+        queued: queue.count,
+        inflight: inflight.size,
+        inbound: inbound.size,
+      })
+    } else
+      for (const sub of s.subscriptions.values()) rows.push({ client: s.clientId, filter: sub.filter, qos: sub.qos })
   }
   return rows
 }
 
 /** What must be equal on owner and replica once the stream is drained. */
 export function digest(session: Session): string {
-  const subs = [...session.subscriptions.values()].map((s) => [s.filter, s.options, s.id]).sort((a, b) => ((a[0] as string) < (b[0] as string) ? -1 : 1))
+  const subs = [...session.subscriptions.values()]
+    .map((s) => [s.filter, s.options, s.id])
+    .sort((a, b) => ((a[0] as string) < (b[0] as string) ? -1 : 1))
   const queue: unknown[] = []
-  for (const e of session.queue) if (e.qos > 0) queue.push([e.pos, e.qos, e.message.origin, e.message.seq, e.state, e.packetId])
+  for (const e of session.queue)
+    if (e.qos > 0) queue.push([e.pos, e.qos, e.message.origin, e.message.seq, e.state, e.packetId])
   return JSON.stringify([subs, queue, [...session.inbound].sort((a, b) => a - b)])
 }
 
@@ -114,7 +128,11 @@ export function inspect(node: BrokerNode) {
       digest: digest(s),
       settled: node.emitter.settled(s),
     })),
-    retained: [...node.retained.tree.entries()].map(([topic, r]) => [topic, r.message === null ? null : `${r.message.origin}.${r.message.seq}`, r.hlc] as const),
-    presence: [...node.presences.byClient.values()].map((p) => [p.client, `${p.connId.boot}.${p.connId.n}`, p.up, p.mine] as const),
+    retained: [...node.retained.tree.entries()].map(
+      ([topic, r]) => [topic, r.message === null ? null : `${r.message.origin}.${r.message.seq}`, r.hlc] as const,
+    ),
+    presence: [...node.presences.byClient.values()].map(
+      (p) => [p.client, `${p.connId.boot}.${p.connId.n}`, p.up, p.mine] as const,
+    ),
   }
 }

@@ -1,12 +1,12 @@
 // Out stream: our ordered groups towards the peer: numbered, kept until acknowledged, sent as far as the link takes them.
 // Knows neither sockets nor what an op means.
 import { assert } from '../base/assert.ts'
-import { Deque } from '../base/deque.ts'
 import type { ByteWriter } from '../base/bytes.ts'
+import { Deque } from '../base/deque.ts'
 import { LIMITS } from '../base/limits.ts'
+import type { Message } from '../session/message.ts'
 import { encodeGroup, writeOps } from '../wire/peer_codec.ts'
 import type { Op, PubOp } from '../wire/peer_message.ts'
-import type { Message } from '../session/message.ts'
 
 export type Group = {
   readonly lsn: number

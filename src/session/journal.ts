@@ -97,7 +97,19 @@ export class Journal {
         message.row = this.nextMessageRow++
         const { origin, seq, hlc, topic, payload, qos, retain, props, publisher } = message
         const expiresAt = wallOf(message.expiresAt)
-        batch.messages.push({ id: message.row, origin, seq, hlc, topic: topic.name, payload, qos, retain, props, expiresAt, publisher })
+        batch.messages.push({
+          id: message.row,
+          origin,
+          seq,
+          hlc,
+          topic: topic.name,
+          payload,
+          qos,
+          retain,
+          props,
+          expiresAt,
+          publisher,
+        })
       }
       return message.row
     }
@@ -152,7 +164,12 @@ export class Journal {
       if (item === undefined) batch.retainedGone.push(topic)
       else {
         item.stored = true
-        batch.retained.push({ topic, message: item.message === null ? 0 : rowOf(item.message), hlc: item.hlc, node: item.node })
+        batch.retained.push({
+          topic,
+          message: item.message === null ? 0 : rowOf(item.message),
+          hlc: item.hlc,
+          node: item.node,
+        })
       }
     }
     for (const client of this.presence) {

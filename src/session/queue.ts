@@ -22,7 +22,13 @@ export class Entry {
   /** Its sent mark waits to be told to the peer. */
   lazy = false
 
-  constructor(message: Message, pos: number, qos: QoSOfEntry, retain: boolean, subscriptionIds: readonly number[] | null) {
+  constructor(
+    message: Message,
+    pos: number,
+    qos: QoSOfEntry,
+    retain: boolean,
+    subscriptionIds: readonly number[] | null,
+  ) {
     this.message = message
     this.pos = pos
     this.qos = qos

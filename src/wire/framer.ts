@@ -59,26 +59,27 @@ export abstract class Framer {
 
   /** True while no part of a packet is held. */
   get idle(): boolean {
-    return this.held === null
+    return this.held === null && this.rest === null
   }
 
   /** Bytes kept for a packet that is not complete yet. */
   get heldBytes(): number {
-    return this.held === null ? 0 : this.held.length
+    return (this.held?.length ?? 0) + (this.rest?.length ?? 0)
   }
 
   private keep(bytes: Uint8Array): void {
     if (this.stopped) return
-    const before = this.rest ?? new Uint8Array(0)
-    const next = new Uint8Array(before.length + bytes.length)
-    next.set(before)
-    next.set(bytes, before.length)
+    const before = this.rest
+    const next = new Uint8Array((before?.length ?? 0) + bytes.length)
+    if (before !== null) next.set(before)
+    next.set(bytes, before?.length ?? 0)
     this.rest = next
   }
 
   /** Delivers nothing more, also when called while a packet is delivered. */
   stop(): void {
     this.stopped = true
+    this.rest = null
     this.release()
   }
 

@@ -81,7 +81,11 @@ export type Subscribe = {
   readonly subscriptionId: number
 }
 
-export type Unsubscribe = { readonly cmd: 'unsubscribe'; readonly packetId: number; readonly filters: readonly string[] }
+export type Unsubscribe = {
+  readonly cmd: 'unsubscribe'
+  readonly packetId: number
+  readonly filters: readonly string[]
+}
 
 export type Disconnect = {
   readonly cmd: 'disconnect'

@@ -1,7 +1,7 @@
 // Peer codec: frames of the link to bytes and back: a 32-bit length, then MessagePack. Knows no sockets and no meaning.
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { assert } from '../base/assert.ts'
-import { ByteWriter, NO_BYTES } from '../base/bytes.ts'
+import { type ByteWriter, NO_BYTES } from '../base/bytes.ts'
 import { PeerFault } from '../base/fault.ts'
 import { LIMITS } from '../base/limits.ts'
 import { checkFrame, type Frame, FrameKind, type Op } from './peer_message.ts'
@@ -81,7 +81,9 @@ export class FrameReader {
     }
     let at = 0
     while (end - at >= 4) {
-      const length = (buf[at] as number) * 0x1000000 + (((buf[at + 1] as number) << 16) | ((buf[at + 2] as number) << 8) | (buf[at + 3] as number))
+      const length =
+        (buf[at] as number) * 0x1000000 +
+        (((buf[at + 1] as number) << 16) | ((buf[at + 2] as number) << 8) | (buf[at + 3] as number))
       if (length > LIMITS.frameBytesMax) throw new PeerFault('frame is larger than the limit')
       if (end - at - 4 < length) break
       const frame = decodeFrame(buf.subarray(at + 4, at + 4 + length))

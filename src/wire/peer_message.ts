@@ -78,9 +78,22 @@ export type WillWire = readonly [
   expiry: number,
 ]
 /** flags: bit 0 RETAIN. */
-export type TargetWire = readonly [client: string, tag: number, pos: number, qos: number, flags: number, subIds: number[] | null]
+export type TargetWire = readonly [
+  client: string,
+  tag: number,
+  pos: number,
+  qos: number,
+  flags: number,
+  subIds: number[] | null,
+]
 /** message: the sequence number of a message that the receiver itself sent, or the message. */
-export type EnqItemWire = readonly [pos: number, qos: number, flags: number, subIds: number[] | null, message: number | MessageWire]
+export type EnqItemWire = readonly [
+  pos: number,
+  qos: number,
+  flags: number,
+  subIds: number[] | null,
+  message: number | MessageWire,
+]
 export type QueueItemWire = readonly [
   pos: number,
   qos: number,
@@ -257,12 +270,17 @@ type Check = (value: unknown) => boolean
 const num: Check = (v) => typeof v === 'number' && Number.isSafeInteger(v)
 const str: Check = (v) => typeof v === 'string'
 const bin: Check = (v) => v instanceof Uint8Array
-const orNull = (check: Check): Check => (v) => v === null || check(v)
-const list = (check: Check): Check => (v) => {
-  if (!Array.isArray(v)) return false
-  for (let i = 0; i < v.length; i++) if (!check(v[i])) return false
-  return true
-}
+const orNull =
+  (check: Check): Check =>
+  (v) =>
+    v === null || check(v)
+const list =
+  (check: Check): Check =>
+  (v) => {
+    if (!Array.isArray(v)) return false
+    for (let i = 0; i < v.length; i++) if (!check(v[i])) return false
+    return true
+  }
 const tuple =
   (...checks: Check[]): Check =>
   (v) => {
@@ -371,7 +389,16 @@ const FRAMES: readonly (Check | undefined)[] = (() => {
   t[FrameKind.qos0] = tuple(kind, (v) => {
     if (!Array.isArray(v) || v.length % 6 !== 0) return false
     for (let i = 0; i < v.length; i += 6)
-      if (!(str(v[i]) && bin(v[i + 1]) && num(v[i + 2]) && (v[i + 3] === null || bin(v[i + 3])) && num(v[i + 4]) && str(v[i + 5])))
+      if (
+        !(
+          str(v[i]) &&
+          bin(v[i + 1]) &&
+          num(v[i + 2]) &&
+          (v[i + 3] === null || bin(v[i + 3])) &&
+          num(v[i + 4]) &&
+          str(v[i + 5])
+        )
+      )
         return false
     return true
   })
@@ -408,5 +435,13 @@ export function willToWire(will: Will | null): WillWire | null {
 export function willFromWire(w: WillWire | null): Will | null {
   if (w === null) return null
   const props = w[5] === null ? null : w[5].slice()
-  return { topic: w[0], payload: w[1].slice(), qos: (w[2] & 3) as QoS, retain: w[3] === 1, delay: w[4], props, expiry: w[6] }
+  return {
+    topic: w[0],
+    payload: w[1].slice(),
+    qos: (w[2] & 3) as QoS,
+    retain: w[3] === 1,
+    delay: w[4],
+    props,
+    expiry: w[6],
+  }
 }
