@@ -114,7 +114,7 @@ export class Applier {
       case OpKind.new: {
         const [, client, token, expiry] = op
         const old = sessions.get(client)
-        if (old?.mine) return node.metrics.add('stale_ops')
+        if (old?.mine && node.snapshots.receiving === 0) return node.metrics.add('stale_ops')
         if (old !== undefined) sessions.end(old)
         sessions.create(client, true, false, tokenFromWire(token), expiry).snapshot = node.snapshots.receiving
         return

@@ -651,7 +651,7 @@ export class Pairing {
   /** What the peer was to route is kept for its sessions here: ring, hold queues. */
   private reroute(): void {
     const { node } = this
-    node.owners.heldToShadows()
+    // In order of publishing: the ring first, then what only a hold queue has.
     if (!this.off('reroute')) {
       for (const group of this.out.ring) {
         for (const { op, message } of group.forwards) {
@@ -670,6 +670,7 @@ export class Pairing {
         }
       }
     }
+    node.owners.heldToShadows()
     this.closeStreams()
   }
 
