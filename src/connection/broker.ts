@@ -30,7 +30,8 @@ export interface Broker {
   begin(): void
   /** False while this node may serve nobody. */
   readonly serving: boolean
-  readonly full: boolean
+  /** All places are taken, and none of them by this client. */
+  fullFor(clientId: string): boolean
   assignClientId(): string
   /** The checked CONNECT: decides who owns the session; answers by connection.accept() or connection.refuse(), now or later. */
   connect(connection: Connection, packet: Connect): void

@@ -172,6 +172,8 @@ export class Connection implements PacketSink, Attachment {
     }
     const waits = limit < out.length
     if (taken === out.length) {
+      // The session stopped at this mark, and no event of the socket will follow.
+      if (taken >= LIMITS.outBytesPumpMax && this.session !== null) this.broker.pump(this.session)
       this.gates = NO_GATES
       this.out = null
       this.broker.writers.give(out)

@@ -10,7 +10,7 @@ export function onConnect(c: Connection, packet: Connect): void {
   c.version = packet.version
   c.requestProblemInformation = packet.requestProblemInformation
   c.maximumPacketSize = packet.maximumPacketSize
-  if (broker.full) return refuse(c, Reason.serverBusy, 'too many connections')
+  if (broker.fullFor(packet.clientId)) return refuse(c, Reason.serverBusy, 'too many connections')
   if (packet.authMethod !== null)
     return refuse(c, Reason.badAuthenticationMethod, 'enhanced authentication is not supported') // [MQTT-4.12.0-1]
   if (!c.socket.loopback && !broker.policy.allowAnonymous)

@@ -1,6 +1,7 @@
 // Send: messages of a session to its client, as far as the client's window, its socket and the promises behind them allow.
 import type { BootId, Hlc } from '../base/brand.ts'
 import { NO_BYTES } from '../base/bytes.ts'
+import { LIMITS } from '../base/limits.ts'
 import type { EntryState } from '../session/image.ts'
 import { expiryLeft, Message } from '../session/message.ts'
 import { nextPacketId, TRACKS, trackOf } from '../session/packet_ids.ts'
@@ -55,9 +56,15 @@ export function resume(c: Connection, session: Session): void {
 
 /** The rest of what a former connection sent, as far as this client's Receive Maximum lets it [MQTT-3.3.4-9]. */
 function sendAgain(c: Connection, session: Session, version: Version): void {
-  while (c.again.length > 0 && session.inflight.size - c.again.length < c.window) {
+  const { broker } = c
+  while (session.inflight.size - c.again.length < c.window && c.outBytes < LIMITS.outBytesPumpMax) {
     const entry = c.again.shift()
-    if (entry !== undefined && !entry.gone && entry.state !== 3) write(c, entry, true, version)
+    if (entry === undefined) return
+    if (entry.gone || entry.state === 3) continue
+    if (tooLarge(c, entry, version)) {
+      broker.count('dropped_too_large')
+      broker.done(session, entry)
+    } else write(c, entry, true, version)
   }
 }
 
@@ -76,7 +83,7 @@ export function pump(c: Connection, session: Session): void {
       continue
     }
     if (message.commit > broker.released) return broker.pumpAfter(session, message.commit)
-    if (c.maximumPacketSize !== Number.POSITIVE_INFINITY && sizeOf(c, entry, c.version) > c.maximumPacketSize) {
+    if (tooLarge(c, entry, c.version)) {
       broker.count('dropped_too_large') // [MQTT-3.1.2-24], [MQTT-3.1.2-25]
       broker.done(session, entry)
       continue
@@ -114,17 +121,13 @@ function write(c: Connection, entry: Entry, dup: boolean, version: Version): voi
   )
 }
 
-function sizeOf(c: Connection, entry: Entry, version: Version): number {
-  const { message } = entry
+function tooLarge(c: Connection, entry: Entry, version: Version): boolean {
+  if (c.maximumPacketSize === Number.POSITIVE_INFINITY) return false
+  const { message, qos, subscriptionIds } = entry
+  const { topic, payload, props } = message
   const expiry = expiryLeft(message, c.broker.now)
-  return publishSize(
-    version,
-    message.topic.bytes.length,
-    message.payload.length,
-    entry.qos,
-    message.props,
-    expiry,
-    entry.subscriptionIds,
-    0,
+  return (
+    publishSize(version, topic.bytes.length, payload.length, qos, props, expiry, subscriptionIds, 0) >
+    c.maximumPacketSize
   )
 }

@@ -1,15 +1,17 @@
 // Send CONNACK: the answer to CONNECT, with what a 5.0 client must know of this server.
 import { type ConnackFields, writeConnack } from '../wire/encoder.ts'
+import { SESSION_NEVER_EXPIRES } from '../wire/packet.ts'
 import { Reason } from '../wire/reason.ts'
 import type { Connection } from './connection.ts'
 
-export function writeConnackAccept(c: Connection, sessionPresent: boolean, requested: number): void {
+export function writeConnackAccept(c: Connection, sessionPresent: boolean): void {
   const { policy } = c.broker
   const { connect } = c
   if (connect === null || c.version === 0) return
   const fields: ConnackFields = { sessionPresent, reason: Reason.success }
   if (c.version === 5) {
-    if (connect.sessionExpiry !== requested) fields.sessionExpiry = connect.sessionExpiry
+    if (policy.sessionExpiryMax < SESSION_NEVER_EXPIRES && connect.sessionExpiry === policy.sessionExpiryMax)
+      fields.sessionExpiry = connect.sessionExpiry
     if (policy.receiveMaximum < 0xffff) fields.receiveMaximum = policy.receiveMaximum
     if (policy.qosMax !== 2) fields.maximumQos = policy.qosMax // [MQTT-3.2.2-9]
     if (!policy.retainAvailable) fields.retainAvailable = false

@@ -186,8 +186,8 @@ export class BrokerNode implements Broker {
     return this.pairing.serving
   }
 
-  get full(): boolean {
-    return this.live.size >= this.config.connectionsMax
+  fullFor(clientId: string): boolean {
+    return this.live.size >= this.config.connectionsMax && !this.live.has(clientId)
   }
 
   // ---- clients' events

@@ -140,7 +140,7 @@ export class Owners {
     session.attachment = c
     node.live.set(session.clientId, c)
     c.gate(need)
-    writeConnackAccept(c, present, packet.sessionExpiry)
+    writeConnackAccept(c, present)
     c.opened()
     if (c.keepAliveMs > 0) node.keepAlive.set(c, node.now + c.keepAliveMs)
     if (present) resume(c, session)
