@@ -73,7 +73,7 @@ function inOrder(cluster: Cluster): void {
       const key = `${msg.client} ${msg.topic} ${msg.qos} ${d.qos}`
       const before = last.get(key)
       if (before !== undefined && before.i > msg.i)
-        cluster.violate('7', `${account.id} gets m${msg.i} after m${before.i}`)
+        cluster.violate('7', `${account.id} gets m${msg.i} after m${before.i} (qos ${msg.qos} as ${d.qos})`)
       if (before === undefined || before.i < msg.i) last.set(key, msg)
     }
   }

@@ -130,7 +130,8 @@ export class Client implements WireOwner {
     if (conn === null) return
     this.world.note(this.name, why)
     conn.ended = Math.min(conn.ended, this.world.now)
-    this.account.offlineSince = Math.min(conn.ended, conn.serverEnded)
+    // A connection that never had its CONNACK may have found the session, made a new one, or nothing.
+    if (conn.up !== NEVER) this.account.offlineSince = Math.min(conn.ended, conn.serverEnded)
     if (!conn.lasting && conn.up !== NEVER) this.account.end(this.world.now, true)
     this.wire = null
     this.conn = null

@@ -85,7 +85,8 @@ export class Cluster {
     this.link = new Link(world, profile.linkLatency, profile.chop, profile.sameHost)
     const config = (node: SimNode): NodeConfig => {
       const all = nodeConfig(profile, node.name, world.prng, off)
-      return { ...all, bootstrap: all.bootstrap && node.name === 'a' && node.disk.record === null }
+      // Once: an empty disk later on is a lost one, and its operator would not say --bootstrap.
+      return { ...all, bootstrap: all.bootstrap && node.name === 'a' && world.now === 0 }
     }
     this.nodes = [
       new SimNode(world, profile, 'a', this.link, config),
@@ -177,7 +178,7 @@ export class Cluster {
     this.wires.delete(wire)
     conn.serverEnded = this.world.now
     this.hotAt = this.world.now
-    if (!wire.node.serves) conn.died = true
+    if (!wire.node.serves || wire.node.paused) conn.died = true
   }
 
   private onMode(node: SimNode, from: string): void {
@@ -203,7 +204,8 @@ export class Cluster {
     return this.profile.faults.split || this.profile.faults.doubleCrash
   }
 
-  private leavesService(node: SimNode): void {
+  /** What has just ended there may or may not be known to the other node. */
+  leavesService(node: SimNode): void {
     const since = this.world.now - 4 * this.profile.timing.soloMs
     for (const account of this.history.accounts.values()) {
       for (const conn of account.conns) {

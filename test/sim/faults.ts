@@ -147,6 +147,7 @@ export class Faults {
     const long = world.prng.chance(0.3) ? 2 * stuckMs : soloMs
     cluster.faults.pause++
     world.mark('pause')
+    cluster.leavesService(node)
     node.pause()
     const { life } = node
     world.after(world.prng.next() * long, () => {
