@@ -1,14 +1,14 @@
 // Convert: messages between their live form and the form that travels to the peer. The only place that knows both.
 import type { BootId, Hlc } from '../base/brand.ts'
 import type { Ancestor, Generation, Token } from '../base/identity.ts'
-import { expiryLeft, Message } from '../session/message.ts'
+import { Message } from '../session/message.ts'
 import type { TopicTable } from '../topic/topics.ts'
 import type { QoS } from '../wire/packet.ts'
 import type { AncestorWire, GenerationWire, MessageWire, TokenWire } from '../wire/peer_message.ts'
 
 export function messageToWire(m: Message, now: number): MessageWire {
   const flags = m.qos | (m.retain ? 4 : 0)
-  return [m.origin, m.seq, m.hlc, m.topic.name, m.payload, flags, m.props, expiryLeft(m, now), m.publisher]
+  return [m.origin, m.seq, m.hlc, m.topic.name, m.payload, flags, m.props, msLeft(m, now), m.publisher]
 }
 
 /** Copies payload and properties: the frame is borrowed. */
@@ -27,9 +27,14 @@ export function messageFromWire(w: MessageWire, topics: TopicTable, now: number)
   )
 }
 
-/** @param expiry seconds, -1 none */
-export function deadline(expiry: number, now: number): number {
-  return expiry < 0 ? Number.POSITIVE_INFINITY : now + expiry * 1000
+/** Milliseconds until a message expires, -1: never. Whole seconds would add up over several nodes. */
+function msLeft(m: Message, now: number): number {
+  return m.expiresAt === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(m.expiresAt - now))
+}
+
+/** @param left milliseconds, -1 none */
+export function deadline(left: number, now: number): number {
+  return left < 0 ? Number.POSITIVE_INFINITY : now + left
 }
 
 export const tokenToWire = (t: Token): TokenWire => [t.epoch, t.minter, t.n]

@@ -540,7 +540,9 @@ export class Pairing {
       )
     if (name === node.config.name)
       return this.refuse('self', `--name: both nodes are called ${name}; give each its own name`)
-    if (clusterId !== '' && record.clusterId !== '' && clusterId !== record.clusterId)
+    // Two nodes that each founded a pair while they could not see each other are merged; one that has another partner is not.
+    const foreign = record.peerName !== '' && record.peerName !== name
+    if (foreign && clusterId !== '' && record.clusterId !== '' && clusterId !== record.clusterId)
       return this.refuse(
         'cluster',
         `--data: node ${name} belongs to another pair; start one of the two with an empty data directory`,

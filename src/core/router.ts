@@ -174,7 +174,7 @@ export class Router {
         kept.payload,
         flags,
         kept.props,
-        pub.expiry,
+        pub.expiry < 0 ? -1 : pub.expiry * 1000,
         pub.publisher,
         targets,
         inbound,
