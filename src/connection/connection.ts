@@ -56,6 +56,8 @@ export class Connection implements PacketSink, Attachment {
   assignedClientId = false
   /** Sent by a former connection and not yet sent again by this one. */
   again: Entry[] = NO_ENTRIES
+  /** QoS 2 publishes of this connection that the client has not released. */
+  unreleased = 0
   /** Bytes for the client, in order; null while there are none. */
   out: ByteWriter | null = null
   /** Pairs (offset in `out`, turn): bytes from the offset on wait until the turn is released. */

@@ -56,6 +56,7 @@ function onPubrel(c: Connection, session: Session, packetId: number): void {
   if (c.version === 0) return
   const known = session.inbound.has(packetId)
   if (known) c.broker.releaseInbound(session, packetId)
+  if (known && c.unreleased > 0) c.unreleased--
   if (c.broker.rules.gatePubcomp) c.gate(c.broker.need())
   const reason = known ? Reason.success : Reason.packetIdentifierNotFound
   writeAck(c.writer(), PacketType.pubcomp, packetId, reason, c.version) // [MQTT-4.3.3-11]

@@ -26,8 +26,10 @@ export function onPublish(c: Connection, view: PublishView): void {
   }
   let matched = true
   if (!session.inbound.has(packetId)) {
-    if (session.inbound.size >= broker.policy.receiveMaximum)
+    // Only what this connection opened counts: a former one's identifiers may stay for as long as the session lives.
+    if (c.version === 5 && c.unreleased >= broker.policy.receiveMaximum)
       return c.fail(Reason.receiveMaximumExceeded, 'Receive Maximum exceeded') // [MQTT-3.3.4-7]
+    c.unreleased++
     matched = broker.publish(c, view, packetId)
   } // else a repetition, which must not be published again [MQTT-4.3.3-10]
   c.gate(broker.need())
