@@ -1,4 +1,5 @@
 // Convert: messages between their live form and the form that travels to the peer. The only place that knows both.
+import { copyBytes } from '../base/bytes.ts'
 import type { BootId, Hlc } from '../base/brand.ts'
 import type { Ancestor, Generation, Token } from '../base/identity.ts'
 import { Message } from '../session/message.ts'
@@ -18,10 +19,10 @@ export function messageFromWire(w: MessageWire, topics: TopicTable, now: number)
     w[1],
     w[2] as Hlc,
     topics.intern(w[3]),
-    w[4].slice(),
+    copyBytes(w[4]),
     (w[5] & 3) as QoS,
     (w[5] & 4) !== 0,
-    w[6] === null ? null : w[6].slice(),
+    w[6] === null ? null : copyBytes(w[6]),
     deadline(w[7], now),
     w[8],
   )

@@ -2,7 +2,7 @@
 // reused: the hot path to connected clients makes no object.
 
 import type { BootId, Hlc } from '../base/brand.ts'
-import { NO_BYTES } from '../base/bytes.ts'
+import { copyBytes, NO_BYTES } from '../base/bytes.ts'
 import { Message } from '../session/message.ts'
 import { TopicRef } from '../topic/topics.ts'
 import type { QoS } from '../wire/packet.ts'
@@ -48,7 +48,7 @@ export class Publication {
     if (this.kept !== null) return this.kept
     const { origin, seq, hlc } = identify()
     const expiresAt = this.expiry < 0 ? Number.POSITIVE_INFINITY : now + this.expiry * 1000
-    const payload = this.buf.slice(this.payloadStart, this.payloadEnd)
+    const payload = copyBytes(this.buf, this.payloadStart, this.payloadEnd)
     this.kept = new Message(
       origin,
       seq,

@@ -2,7 +2,7 @@
 // Knows neither packets nor frames.
 
 import type { BootId, Hlc } from '../base/brand.ts'
-import { ByteWriter } from '../base/bytes.ts'
+import { ByteWriter, copyBytes } from '../base/bytes.ts'
 import type { ConnId } from '../base/identity.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -190,7 +190,7 @@ export class Router {
 
   private sendQos0(): void {
     const { pub } = this
-    const payload = pub.buf.slice(pub.payloadStart, pub.payloadEnd)
+    const payload = copyBytes(pub.buf, pub.payloadStart, pub.payloadEnd)
     this.qos0.push(pub.topic.name, payload, pub.qos | (pub.retain ? 4 : 0), pub.props, pub.expiry, pub.publisher)
     this.qos0Bytes += payload.length + pub.topic.bytes.length + 16
   }
@@ -420,14 +420,14 @@ export class Router {
 
   fromPubOp(op: PubOp, origin: BootId): Message {
     const { node } = this
-    const props = op[6] === null ? null : op[6].slice()
+    const props = op[6] === null ? null : copyBytes(op[6])
     const flags = op[5]
     return new Message(
       origin,
       op[1],
       op[2] as Hlc,
       node.topics.intern(op[3]),
-      op[4].slice(),
+      copyBytes(op[4]),
       (flags & 3) as QoS,
       (flags & 4) !== 0,
       props,

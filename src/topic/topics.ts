@@ -1,6 +1,6 @@
 // Topics: one object per topic name in use, so that what is known of a topic is found without looking it up again.
 // Knows neither what a route is nor which connection uses the name.
-import { NO_BYTES, utf8, utf8Text } from '../base/bytes.ts'
+import { copyBytes, NO_BYTES, utf8, utf8Text } from '../base/bytes.ts'
 
 export class TopicRef {
   readonly name: string
@@ -43,7 +43,7 @@ export class TopicTable {
     if (known !== undefined && sameBytes(known, buf, start, end)) return known
     const name = utf8Text(buf.subarray(start, end))
     if (name === null) return new TopicRef('', NO_BYTES)
-    const ref = this.refs.get(name) ?? this.add(name, buf.slice(start, end))
+    const ref = this.refs.get(name) ?? this.add(name, copyBytes(buf, start, end))
     this.byHash.set(hash, ref)
     return ref
   }

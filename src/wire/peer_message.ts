@@ -1,5 +1,6 @@
 // Peer message: the frames and ops that travel between the two nodes, as the arrays that MessagePack carries, and the check
 // that what arrived has that shape. Numbers are never reused. Knows no sockets and no meaning.
+import { copyBytes } from '../base/bytes.ts'
 import { PeerFault } from '../base/fault.ts'
 import type { QoS, Will } from './packet.ts'
 
@@ -434,10 +435,10 @@ export function willToWire(will: Will | null): WillWire | null {
 /** Copies what it keeps. */
 export function willFromWire(w: WillWire | null): Will | null {
   if (w === null) return null
-  const props = w[5] === null ? null : w[5].slice()
+  const props = w[5] === null ? null : copyBytes(w[5])
   return {
     topic: w[0],
-    payload: w[1].slice(),
+    payload: copyBytes(w[1]),
     qos: (w[2] & 3) as QoS,
     retain: w[3] === 1,
     delay: w[4],
