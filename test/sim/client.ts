@@ -131,7 +131,7 @@ export class Client implements WireOwner {
     this.world.note(this.name, why)
     conn.ended = Math.min(conn.ended, this.world.now)
     // A connection that never had its CONNACK may have found the session, made a new one, or nothing.
-    if (conn.up !== NEVER) this.account.offlineSince = Math.min(conn.ended, conn.serverEnded)
+    if (conn.up !== NEVER) this.account.offlineSince = Math.min(conn.ended, conn.serverEnded, conn.silentSince)
     if (!conn.lasting && conn.up !== NEVER) this.account.end(this.world.now, true)
     this.wire = null
     this.conn = null
@@ -270,7 +270,7 @@ export class Client implements WireOwner {
     if (wire !== this.wire || this.conn === null) return
     const { conn } = this
     if (conn.bye !== 0) {
-      conn.byeSeen = !conn.died && wire.node.life === wire.life
+      conn.byeSeen = !conn.died && wire.heardAll && wire.node.life === wire.life
       if (conn.byeSeen && this.byeEndsSession === conn) {
         this.account.end(this.world.now, true)
         this.account.exists = 'no'

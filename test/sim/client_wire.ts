@@ -43,6 +43,10 @@ export class ClientWire {
   /** The node has called end(). */
   private ended = false
   private closedTold = false
+  /** The node was given everything the client sent before it let go. */
+  heardAll = false
+  private sent = 0
+  private heard = 0
 
   constructor(world: World, profile: Profile, number: number, node: SimNode, version: Version, owner: WireOwner) {
     this.world = world
@@ -67,6 +71,7 @@ export class ClientWire {
 
   send(bytes: Uint8Array): void {
     if (!this.open) return
+    this.sent += bytes.length
     const { prng } = this.world
     if (bytes.length > 1 && prng.chance(this.profile.chop)) {
       const cut = prng.int(1, bytes.length - 1)
@@ -137,6 +142,7 @@ export class ClientWire {
       end: () => {
         if (this.ended) return
         this.ended = true
+        this.heardAll = this.heard === this.sent
         if (this.serverOpen) this.letGo()
         this.down.push('close')
         this.world.after(this.world.prng.next() * 3, () => this.tellClosed())
@@ -196,7 +202,9 @@ export class ClientWire {
       this.tellClosed()
     } else {
       this.node.event(this.life, (core) => {
-        if (!this.ended) core.data(this.connection as Connection, item)
+        if (this.ended) return
+        this.heard += item.length
+        core.data(this.connection as Connection, item)
       })
     }
   }

@@ -209,7 +209,9 @@ export class Cluster {
     const since = this.world.now - 4 * this.profile.timing.soloMs
     for (const account of this.history.accounts.values()) {
       for (const conn of account.conns) {
-        if (conn.node === node.name && Math.min(conn.ended, conn.serverEnded) > since) conn.died = true
+        if (conn.node !== node.name || Math.min(conn.ended, conn.serverEnded) <= since) continue
+        conn.died = true
+        conn.silentSince = Math.min(conn.silentSince, this.world.now)
       }
     }
   }

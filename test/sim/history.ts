@@ -76,6 +76,8 @@ export type Conn = {
   byeSeen: boolean
   /** Its node ended, or left service, while it stood. */
   died: boolean
+  /** Its node stood still while it stood: the other one may have counted it as gone. */
+  silentSince: number
 }
 
 export class Account {
@@ -148,7 +150,9 @@ export class History {
     return msg
   }
 
-  conn(fields: Omit<Conn, 'number' | 'up' | 'ended' | 'serverEnded' | 'bye' | 'byeSeen' | 'died' | 'will'>): Conn {
+  conn(
+    fields: Omit<Conn, 'number' | 'up' | 'ended' | 'serverEnded' | 'bye' | 'byeSeen' | 'died' | 'silentSince' | 'will'>,
+  ): Conn {
     const conn: Conn = {
       ...fields,
       number: ++this.conns,
@@ -159,6 +163,7 @@ export class History {
       bye: 0,
       byeSeen: false,
       died: false,
+      silentSince: NEVER,
     }
     this.account(conn.client).conns.push(conn)
     return conn

@@ -133,6 +133,7 @@ export function drawProfile(prng: Prng, wanted: ProfileName | null): Profile {
   const name = wanted ?? drawn
   const scale = prng.pick([1, 1, 2])
   const fast = prng.chance(0.5)
+  const socketBytes = prng.chance(0.15) ? prng.int(40, 600) : 65_536
   return {
     name,
     faults: faultsOf(name, prng),
@@ -157,12 +158,12 @@ export function drawProfile(prng: Prng, wanted: ProfileName | null): Profile {
     },
     disk: { writeMs: 1, syncMs: prng.pick([2, 8, 20]), slow: prng.chance(0.3) ? 0.05 : 0, slowMs: 60 },
     chop: prng.pick([0, 0.05, 0.3]),
-    socketBytes: prng.chance(0.15) ? prng.int(40, 600) : 65_536,
+    socketBytes,
     skewMs: prng.chance(0.7) ? prng.int(0, 60) : prng.int(0, 3000),
     drift: prng.chance(0.5) ? 0 : prng.next() * 0.01,
     sameHost: prng.chance(0.5),
     lateJoin: prng.chance(0.2),
-    bigBytes: prng.chance(0.1) ? prng.int(1_000, 200_000) : 0,
+    bigBytes: prng.chance(0.1) ? prng.int(1_000, Math.min(200_000, socketBytes * 10)) : 0,
     reuseIds: prng.chance(0.7),
     roam: prng.pick([0.03, 0.08, 0.2]),
     receiveMaximum: prng.pick([2, 10, 100]),
