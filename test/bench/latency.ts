@@ -1,0 +1,44 @@
+// Latency: what a client feels when it moves between the nodes of a pair, and when the one it is on dies. `npm run latency`
+//
+//   --tries N     of each hand-over (1000)      --kills N       of the serving node, with kill -9 (30)
+//   --only PART   only what has PART in its title
+//   --binary WHAT an executable, or `source` (dist/tandemq)     --json   figures for machines
+//
+// Clients and clock are in this one process. Times are milliseconds; the exit code is 1 when an aim is missed.
+import process from 'node:process'
+import { findBinary, TandemPair } from './brokers.ts'
+import { failOver } from './fail_over.ts'
+import { readFlags, refuse } from './flags.ts'
+import { acrossNodes, emptyHandOver, queuedHandOver } from './hand_over.ts'
+import { printSeries, Series } from './series.ts'
+
+const flags = readFlags('latency', { tries: 1000, kills: 30, only: '', binary: 'dist/tandemq', json: false })
+const binary = findBinary(flags.binary)
+if (binary === null) refuse('latency', `--binary: there is no ${flags.binary}; npm run build makes dist/tandemq`)
+
+const empty = new Series('hand-over, nothing queued: CONNACK', { at: 'p99', ms: 5 })
+const welcome = new Series('hand-over, 1000 queued: CONNACK')
+const last = new Series('hand-over, 1000 queued: last message', { at: 'p99', ms: 20 })
+const acked = new Series('QoS 1 across nodes: PUBACK', { at: 'p50', ms: 0.2 })
+const delivered = new Series('QoS 1 across nodes: delivery')
+const failure = {
+  noticed: new Series('kill -9: the survivor notices', { at: 'p99', ms: 100 }),
+  alone: new Series('kill -9: the survivor serves alone'),
+  back: new Series("kill -9: client's CONNACK, session present"),
+  backAfter: new Series('… counted from when the survivor serves', { at: 'p99', ms: 20 }),
+}
+const parts = [
+  { series: [empty], run: (pair: TandemPair) => emptyHandOver(pair, flags.tries, empty) },
+  { series: [welcome, last], run: (pair: TandemPair) => queuedHandOver(pair, flags.tries, welcome, last) },
+  { series: [acked, delivered], run: (pair: TandemPair) => acrossNodes(pair, flags.tries, acked, delivered) },
+  { series: Object.values(failure), run: (pair: TandemPair) => failOver(pair, flags.kills, failure) },
+].filter(({ series }) => series.some(({ title }) => title.includes(flags.only)))
+
+{
+  await using pair = await TandemPair.start(binary)
+  for (const { run } of parts) await run(pair)
+}
+const all = parts.flatMap(({ series }) => series)
+if (flags.json) console.log(JSON.stringify(all.map((series) => series.summary())))
+else printSeries(all)
+process.exit(all.some((series) => series.ok === false) ? 1 : 0)
