@@ -419,7 +419,10 @@ export class Client implements WireOwner {
     const number = messageNumber(p.payload)
     const msg = number < 0 ? null : (this.cluster.history.msgs[number] ?? null)
     if (p.payload.length > 0 && (msg === null || msg.topic !== p.topic))
-      this.violate('W', `unknown message on ${p.topic}`)
+      this.violate(
+        'W',
+        `unknown message on ${p.topic}: ${JSON.stringify(String.fromCharCode(...p.payload.subarray(0, 40)))}`,
+      )
     if (p.qos > 0) this.count(p.pid)
     if (p.qos === 2) {
       if (this.received.has(p.pid)) {

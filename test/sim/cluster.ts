@@ -74,6 +74,9 @@ export class Cluster {
   readonly faults: FaultClass = { crash: 0, cut: 0, pause: 0, wipe: 0, lone: 0, drain: 0, split: 0, double: 0 }
   /** Time of the last hand-over, change of mode or the like: where crashes hurt. */
   hotAt = 0
+  /** The two could not talk and may have gone on alone: what was subscribed at one meanwhile, the other did not know. */
+  partedAt = Number.POSITIVE_INFINITY
+  joinedAt = Number.NEGATIVE_INFINITY
   /** Clients come to rest, faults are over. */
   calm = false
   private readonly wires = new Map<ClientWire, Conn>()
@@ -114,6 +117,14 @@ export class Cluster {
     if (what === 'delivery') return double === 0
     if (what === 'unique') return split === 0
     return split === 0 && double === 0
+  }
+
+  /** A client that was served by both sides of a partition: its QoS 2 identifiers are not those of either. */
+  usedBothSides(client: string): boolean {
+    if (this.faults.split === 0) return false
+    const { conns } = this.history.account(client)
+    const used = conns.filter((c) => c.up < this.joinedAt && Math.min(c.ended, c.serverEnded) > this.partedAt)
+    return used.some((c) => c.node !== used[0]?.node)
   }
 
   violate(inv: string, text: string): void {
@@ -198,6 +209,12 @@ export class Cluster {
       if (this.faults.split++ === 0) this.world.note('sim', 'split')
     }
     if (!node.serves) this.leavesService(node)
+    if (mode === 'SYNC') this.joinedAt = this.world.now
+  }
+
+  /** Whether a message sent at `sent` could reach a subscription of before `sure` on the other side. */
+  couldKnow(sure: number, sent: number): boolean {
+    return this.faults.split === 0 || sent < this.partedAt || sent > this.joinedAt || sure < this.partedAt
   }
 
   private mayBeSplit(): boolean {

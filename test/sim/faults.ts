@@ -199,6 +199,7 @@ export class Faults {
     const { cluster, world } = this
     this.split = true
     world.mark('part')
+    cluster.partedAt = world.now
     cluster.link.part(world.now + cluster.profile.timing.soloMs * (1 + world.prng.next() * 4))
     if (world.prng.chance(0.5)) cluster.link.reset()
   }
