@@ -31,6 +31,8 @@ export class Stream {
   sent = 0
   acked = 0
   readonly ackedNumbers = new Tally()
+  /** When, by wall clock: to find it in the nodes' logs. */
+  readonly ackedAt: number[] = []
 
   constructor(name: string, qos: 1 | 2) {
     this.name = name
@@ -89,7 +91,9 @@ export class Book {
   }
 
   acknowledged(stream: Stream, n: number): void {
-    if (stream.ackedNumbers.add(n) === 1) stream.acked++
+    if (stream.ackedNumbers.add(n) > 1) return
+    stream.acked++
+    stream.ackedAt[n] = Date.now()
   }
 
   /** A message that is new as far as the subscriber's QoS 2 identifiers tell. */
@@ -167,7 +171,8 @@ export class Book {
     const lost = { 1: 0, 2: 0 }
     for (const { account, stream, n } of this.missing()) {
       lost[stream.qos]++
-      this.detail(`${account.subscriber} never received ${stream.text(n)} (QoS ${stream.qos}), which was acknowledged`)
+      const at = new Date(stream.ackedAt[n] ?? 0).toISOString()
+      this.detail(`${account.subscriber} never received ${stream.text(n)} (QoS ${stream.qos}), acknowledged ${at}`)
     }
     return lost
   }

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
-const LOG_CHARS_MAX = 400_000
+const LOG_CHARS_MAX = 8_000_000
 const END_MS_MAX = 15_000
 /** Below the range from which outgoing connections take theirs: a port stays free while its node is down. */
 const PORT_MIN = 10_240
