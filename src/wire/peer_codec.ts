@@ -4,7 +4,8 @@ import { assert } from '../base/assert.ts'
 import { type ByteWriter, NO_BYTES } from '../base/bytes.ts'
 import { PeerFault } from '../base/fault.ts'
 import { LIMITS } from '../base/limits.ts'
-import { checkFrame, type Frame, FrameKind, type Op } from './peer_message.ts'
+import { checkFrame } from './peer_check.ts'
+import { type Frame, FrameKind, type Op } from './peer_message.ts'
 
 const encoder = new Encoder({ maxDepth: 16, initialBufferSize: 64 * 1024 })
 const decoder = new Decoder({
