@@ -180,6 +180,8 @@ export class MqttClient extends ScriptedClient {
   readonly socket: Socket
   /** The server (or the network) has ended the connection. */
   closed = false
+  /** Of the CONNACK that connect() waited for. */
+  present = false
   readonly ended: Promise<void>
   private wake: (() => void)[] = []
 
@@ -203,16 +205,13 @@ export class MqttClient extends ScriptedClient {
   }
 
   /** CONNECT and CONNACK. */
-  static async connect(
-    port: number,
-    clientId: string,
-    fields: Partial<ConnectFields> = {},
-  ): Promise<MqttClient & { present: boolean }> {
+  static async connect(port: number, clientId: string, fields: Partial<ConnectFields> = {}): Promise<MqttClient> {
     const client = new MqttClient(port, clientId, fields.version ?? 5)
     client.sendConnect(fields)
     const connack = await client.expect('connack')
     if (connack.reason !== 0) throw new Error(`${clientId}: CONNACK ${connack.reason.toString(16)}`)
-    return Object.assign(client, { present: connack.sessionPresent })
+    client.present = connack.sessionPresent
+    return client
   }
 
   protected transmit(bytes: Uint8Array): void {
