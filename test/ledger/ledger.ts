@@ -39,6 +39,7 @@ function options(): LedgerOptions & { logs: string | null } {
   }
   return {
     ...{ mode, broker, nodeArgs: positionals, logs: values.logs ?? null },
+    settleQuietMs: DEFAULTS.settleQuietMs,
     ack: values.ack ?? (mode === 'both' ? 'both-disk' : DEFAULTS.ack),
     cycles: number('cycles', values.cycles, DEFAULTS.cycles),
     seed: number('seed', values.seed, DEFAULTS.seed),

@@ -16,13 +16,15 @@ export type LedgerOptions = {
   readonly publishers: number
   readonly subscribers: number
   readonly perSecond: number
+  /** The count begins when nothing has come for so long, though something is missing. */
+  readonly settleQuietMs: number
   /** Further flags of both nodes. */
   readonly nodeArgs: readonly string[]
 }
 
 export const DEFAULTS: LedgerOptions = {
   ...{ cycles: 20, mode: 'kill', ack: 'peer-ram', seed: 1, broker: 'tandemq' },
-  ...{ publishers: 6, subscribers: 6, perSecond: 300, nodeArgs: [] },
+  ...{ publishers: 6, subscribers: 6, perSecond: 300, settleQuietMs: 5_000, nodeArgs: [] },
 }
 
 export type Verdict = {
@@ -43,7 +45,6 @@ export type Verdict = {
   readonly violations: number
 }
 
-const SETTLE_QUIET_MS = 5_000
 const SETTLE_MS_MAX = 60_000
 
 export async function runLedger(options: LedgerOptions, say: (line: string) => void): Promise<Verdict> {
@@ -65,7 +66,7 @@ export async function runLedger(options: LedgerOptions, say: (line: string) => v
       if (done.steps['firstAck'] !== undefined) firstAckMs.push(done.steps['firstAck'])
       say(line(i, done, book))
     }
-    await crowd.settle(SETTLE_QUIET_MS, SETTLE_MS_MAX)
+    await crowd.settle(options.settleQuietMs, SETTLE_MS_MAX)
   } finally {
     crowd.stop()
   }
