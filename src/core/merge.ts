@@ -2,7 +2,7 @@
 // acknowledged is lost; what both consumed or kept differently may come twice, and is counted.
 import type { BootId } from '../base/brand.ts'
 import { Hlc } from '../base/brand.ts'
-import { ByteWriter } from '../base/bytes.ts'
+import { ByteWriter, copyBytes } from '../base/bytes.ts'
 import { PeerFault } from '../base/fault.ts'
 import { sameToken, type Token } from '../base/identity.ts'
 import { LIMITS } from '../base/limits.ts'
@@ -21,7 +21,7 @@ import {
 import { Reason } from '../wire/reason.ts'
 import { lineageFromWire, messageFromWire, messageToWire, tokenFromWire } from './convert.ts'
 import type { BrokerNode } from './node.ts'
-import { installSession, sessionOps } from './snapshots.ts'
+import { headOf, installSession, nextPart, type Walk } from './snapshots.ts'
 
 export class Merge {
   private readonly node: BrokerNode
@@ -72,18 +72,20 @@ export class Merge {
     const { node } = this
     for (const session of [...node.sessions.byClient.values()]) {
       if (!session.durable || session.ended) continue
-      const ops = sessionOps(session, node.now)
-      if (session.shadows.length > 0) {
-        const items: EnqItemWire[] = session.shadows.map((s) => [
+      yield [headOf(session, node.now)]
+      const walk: Walk = { session, pos: session.queue.base, end: session.nextPos }
+      for (let part = nextPart(walk, node.now); part !== null; part = nextPart(walk, node.now)) yield [part]
+      for (const s of session.shadows) {
+        const { qos, retain, subscriptionIds, message } = s
+        const item: EnqItemWire = [
           0,
-          s.qos,
-          s.retain ? 1 : 0,
-          s.subscriptionIds as number[] | null,
-          messageToWire(s.message, node.now),
-        ])
-        ops.push([OpKind.shadows, session.clientId, items])
+          qos,
+          retain ? 1 : 0,
+          subscriptionIds as number[] | null,
+          messageToWire(message, node.now),
+        ]
+        yield [[OpKind.shadows, session.clientId, [item]]]
       }
-      yield ops
     }
     for (const [topic, item] of [...node.retained.tree.entries()])
       yield [
@@ -121,14 +123,14 @@ export class Merge {
   private take(op: Op): void {
     const { node } = this
     if (op[0] === OpKind.snapPart) {
-      this.items.push(...op[3])
+      for (const item of op[3]) this.items.push(owned(item))
       return
     }
     this.finishSession()
     switch (op[0]) {
       case OpKind.snapHead:
         this.head = op
-        this.items = [...op[12]]
+        this.items = op[12].map(owned)
         return
       case OpKind.shadows: {
         const session = node.sessions.get(op[1])
@@ -228,6 +230,24 @@ export class Merge {
     const epoch = Math.max(ours.token.epoch, theirToken.epoch) + 1
     node.sessions.mint(ours, { epoch, minter: node.boot as BootId, n: ++node.minted }, ours.mine)
   }
+}
+
+/** The frame it came in is borrowed, and a session takes several. */
+function owned(item: QueueItemWire): QueueItemWire {
+  const [pos, qos, flags, ids, m, state, packetId] = item
+  const [origin, seq, hlc, topic, payload, bits, props, expiry, publisher] = m
+  const copy = [
+    origin,
+    seq,
+    hlc,
+    topic,
+    copyBytes(payload),
+    bits,
+    props === null ? null : copyBytes(props),
+    expiry,
+    publisher,
+  ] as const
+  return [pos, qos, flags, ids, copy, state, packetId]
 }
 
 type Branch = {

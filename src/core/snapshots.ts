@@ -6,7 +6,7 @@ import { LIMITS } from '../base/limits.ts'
 import type { EntryState } from '../session/image.ts'
 import type { Session } from '../session/session.ts'
 import { NO_POSITIONS } from '../session/session.ts'
-import type { Op, PresenceWire, QueueItemWire, RetainedWire, SnapHeadOp } from '../wire/peer_message.ts'
+import type { Op, PresenceWire, QueueItemWire, RetainedWire, SnapHeadOp, SnapPartOp } from '../wire/peer_message.ts'
 import { OpKind } from '../wire/peer_message.ts'
 import {
   lineageFromWire,
@@ -27,12 +27,10 @@ type Source = {
   stage: 'presences' | 'sessions' | 'retained' | 'end'
 }
 
-/** Entries of one SNAP_HEAD; more follow in SNAP_PARTs of the same group. */
-const HEAD_ENTRIES = 200
-
 export class Snapshots {
   private readonly node: BrokerNode
   private source: Source | null = null
+  private walk: Walk | null = null
   private made = 0
   /** Number of the snapshot being received; sessions and presences it brought carry it. 0: none. */
   receiving = 0
@@ -65,6 +63,7 @@ export class Snapshots {
 
   stop(): void {
     this.source = null
+    this.walk = null
     this.node.emitter.snapshot = 0
   }
 
@@ -99,6 +98,7 @@ export class Snapshots {
             break
           }
           this.head(value, source.number)
+          this.part()
         }
         return false
       }
@@ -131,10 +131,23 @@ export class Snapshots {
     if (!node.config.mutations.has('takeAll')) node.owners.promote(session)
     node.emitter.settle(session)
     session.snapshot = number
-    for (const op of sessionOps(session, node.now)) {
-      node.emitter.emit(op)
-      node.emitter.bytes += session.queue.bytes + 128
+    node.emitter.emit(headOf(session, node.now))
+    node.emitter.bytes += 128
+    // What is enqueued from now on goes out by itself; what goes from the queue before its part is made is never sent.
+    if (session.queue.count > 0) this.walk = { session, pos: session.queue.base, end: session.nextPos }
+  }
+
+  /** The queue of the last head, a part a step. */
+  private part(): void {
+    const { node, walk } = this
+    if (walk === null) return
+    const op = walk.session.ended ? null : nextPart(walk, node.now)
+    if (op === null) {
+      this.walk = null
+      return
     }
+    node.emitter.emit(op)
+    for (const item of op[3]) node.emitter.bytes += item[4][4].length + 64
   }
 
   // ---- follower
@@ -201,24 +214,11 @@ export class Snapshots {
   }
 }
 
-/** One session as ops: its head, and parts when the queue is long. */
-export function sessionOps(session: Session, now: number): Op[] {
-  const queue: QueueItemWire[] = []
-  for (const e of session.queue) {
-    if (e.qos === 0) continue
-    queue.push([
-      e.pos,
-      e.qos,
-      e.retain ? 1 : 0,
-      e.subscriptionIds as number[] | null,
-      messageToWire(e.message, now),
-      e.state,
-      e.packetId,
-    ])
-  }
+/** A session's head: all of it but the queue. */
+export function headOf(session: Session, now: number): SnapHeadOp {
   const left = session.expiresAt === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(session.expiresAt - now))
   const subs = [...session.subscriptions.values()].map((s) => [s.filter, s.options, s.id] as const)
-  const head: SnapHeadOp = [
+  return [
     OpKind.snapHead,
     session.clientId,
     tokenToWire(session.token),
@@ -231,12 +231,37 @@ export function sessionOps(session: Session, now: number): Op[] {
     session.nextPos,
     subs,
     [...session.inbound],
-    queue.slice(0, HEAD_ENTRIES),
+    [],
   ]
-  const ops: Op[] = [head]
-  for (let i = HEAD_ENTRIES; i < queue.length; i += HEAD_ENTRIES)
-    ops.push([OpKind.snapPart, session.clientId, session.tag, queue.slice(i, i + HEAD_ENTRIES)])
-  return ops
+}
+
+/** Where the walk along a session's queue stands. */
+export type Walk = { readonly session: Session; pos: number; readonly end: number }
+
+/** The next part of a queue as it is now; null when the walk is over. */
+export function nextPart(walk: Walk, now: number): SnapPartOp | null {
+  const { session } = walk
+  const queue: QueueItemWire[] = []
+  let bytes = 0
+  for (
+    ;
+    walk.pos < walk.end && queue.length < LIMITS.snapshotItemsPerStep && bytes < LIMITS.snapshotBytesPerStep;
+    walk.pos++
+  ) {
+    const e = session.queue.get(walk.pos)
+    if (e === null || e.qos === 0) continue
+    queue.push([
+      e.pos,
+      e.qos,
+      e.retain ? 1 : 0,
+      e.subscriptionIds as number[] | null,
+      messageToWire(e.message, now),
+      e.state,
+      e.packetId,
+    ])
+    bytes += e.message.payload.length + 64
+  }
+  return queue.length === 0 ? null : [OpKind.snapPart, session.clientId, session.tag, queue]
 }
 
 /** A session from its head. */
