@@ -12,7 +12,7 @@ const NOTHING: ReadonlySet<string> = new Set()
 const FIXED = 200
 const FRESH = 100
 /** Fresh seeds give way when the machine is slow. */
-const FRESH_MS = 20_000
+const FRESH_MS = 10_000
 
 function run(seed: number, profile: ProfileName | null = null): RunResult {
   return runSeed({ seed, profile, off: NOTHING, ignored: NOTHING, print: null })
