@@ -136,6 +136,7 @@ export class NodeProcess {
   private readonly args: readonly string[]
   private proc: Proc | null = null
   private past = ''
+  private listener: (chunk: string) => void = () => {}
 
   constructor(place: NodePlace, peer: NodePlace | null, folder: string, args: readonly string[] = []) {
     this.place = place
@@ -168,6 +169,12 @@ export class NodeProcess {
     if (this.isUp) throw new Error(`node ${this.place.name} runs already`)
     if (this.proc !== null) this.past = `${this.log}--- ended with ${this.proc.exitCode} ---\n`.slice(-LOG_CHARS_MAX)
     this.proc = new Proc(process.execPath, this.args)
+    this.proc.onOutput((chunk) => this.listener(chunk))
+  }
+
+  /** What any of its processes says, as it comes. */
+  onOutput(listener: (chunk: string) => void): void {
+    this.listener = listener
   }
 
   async kill9(): Promise<void> {
