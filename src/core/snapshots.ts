@@ -92,13 +92,14 @@ export class Snapshots {
           n < LIMITS.snapshotItemsPerStep && node.emitter.bytes - before < LIMITS.snapshotBytesPerStep;
           n++
         ) {
+          this.part()
+          if (this.walk !== null) continue
           const { value, done } = source.sessions.next()
           if (done === true) {
             source.stage = 'retained'
             break
           }
           this.head(value, source.number)
-          this.part()
         }
         return false
       }
