@@ -9,7 +9,7 @@ import { PacketType, type QoS } from '../../src/wire/packet.ts'
 
 const VERSION = 4
 const WAIT_MS = 20_000
-const OUT_BYTES = 64 * 1024
+const OUT_BYTES = 512
 
 export type Arrival = { readonly at: number; readonly sessionPresent: boolean }
 
@@ -19,6 +19,7 @@ type Waiting = { readonly resolve: (at: number) => void; left: number }
 export class BenchClient {
   readonly clientId: string
   onDelivery: ((packet: Delivery, at: number) => void) | null = null
+  onAck: ((at: number) => void) | null = null
   /** The server, or the network, has ended the connection. */
   onClosed: ((at: number) => void) | null = null
   closed = false
@@ -143,6 +144,7 @@ export class BenchClient {
         this.onDelivery?.(packet, this.at)
         return
       case 'puback':
+        this.onAck?.(this.at)
         if (this.acked !== null && --this.acked.left === 0) this.acked.resolve(this.at)
         return
       case 'connack':
