@@ -5,13 +5,14 @@ import type { Prng } from '../../src/base/prng.ts'
 import type { Crowd } from './crowd.ts'
 import type { Nodes } from './nodes.ts'
 
-export const MODES = ['kill', 'term', 'stop', 'both'] as const
+export const MODES = ['kill', 'term', 'stop', 'both', 'lag'] as const
 export type Mode = (typeof MODES)[number]
 
 /** Milliseconds by step. `firstAck`: from the fault to the acknowledgement of a message sent after it. */
 export type Cycle = { readonly what: string; readonly steps: Record<string, number>; readonly problem: string | null }
 
 const LOAD_MS = [200, 700] as const
+const LAG_MS = [50, 400] as const
 const DOWN_MS = [100, 500] as const
 /** Shorter and longer than the time after which a node goes on alone. */
 const SHORT_PAUSE_MS = [200, 2_500] as const
@@ -98,16 +99,27 @@ const faults: Readonly<Record<Mode, Fault>> = {
   },
 
   /** Both die at once. */
-  async both(target, nodes, _crowd, prng, laps) {
-    await Promise.all([nodes.kill9(target), nodes.kill9(1 - target)])
-    laps.lap('dead')
-    await sleep(prng.int(...DOWN_MS))
-    laps.lap('down')
-    nodes.start(target)
-    await sleep(prng.int(0, 300))
-    nodes.start(1 - target)
-    await nodes.synced()
-    laps.lap('synced')
-    return { what: 'kill both', problem: null }
+  both: (target, nodes, _crowd, prng, laps) => killBoth(target, nodes, prng, laps),
+
+  /** Both die at once, one of them a moment behind the other. */
+  async lag(target, nodes, _crowd, prng, laps) {
+    nodes.pause(target)
+    await sleep(prng.int(...LAG_MS))
+    laps.lap('lag')
+    const outcome = await killBoth(target, nodes, prng, laps)
+    return { ...outcome, what: `${outcome.what}, ${name(nodes, target)} behind` }
   },
+}
+
+async function killBoth(target: number, nodes: Nodes, prng: Prng, laps: Laps): Promise<Outcome> {
+  await Promise.all([nodes.kill9(target), nodes.kill9(1 - target)])
+  laps.lap('dead')
+  await sleep(prng.int(...DOWN_MS))
+  laps.lap('down')
+  nodes.start(target)
+  await sleep(prng.int(0, 300))
+  nodes.start(1 - target)
+  await nodes.synced()
+  laps.lap('synced')
+  return { what: 'kill both', problem: null }
 }

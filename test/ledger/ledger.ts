@@ -1,13 +1,14 @@
 // Ledger: two real nodes behind a real HAProxy lose one of them again and again under load; at the end it is counted whether
 // every acknowledged message arrived, each of QoS 2 once, in order, with no session forgotten.
 //
-//   npm run ledger -- --cycles 100 [--mode kill|term|stop|both] [--ack LEVEL] [--seed N] [--broker tandemq|mosquitto]
+//   npm run ledger -- --cycles 100 [--mode kill|term|stop|both|lag] [--ack LEVEL] [--seed N] [--broker tandemq|mosquitto]
 //                     [--publishers N] [--subscribers N] [--rate MESSAGES-PER-SECOND] [--logs DIR] [-- NODE-FLAGS…]
 //
 // kill   kill -9 of one node, then the other, in turns; each is started again and waited for
 // term   SIGTERM: the node hands its clients over and ends
 // stop   SIGSTOP for up to 6 s, then SIGCONT
 // both   kill -9 of both at once; with --ack both-disk unless told otherwise
+// lag    the same, after one of them stood still for a moment: what one has on disk the other never got
 //
 // Ends with 1 if anything was lost, repeated (QoS 2), out of order or forgotten; --logs keeps what the nodes said. The same
 // against two bridged mosquittos shows that the ledger can fail.
@@ -40,7 +41,7 @@ function options(): LedgerOptions & { logs: string | null } {
   return {
     ...{ mode, broker, nodeArgs: positionals, logs: values.logs ?? null },
     settleQuietMs: DEFAULTS.settleQuietMs,
-    ack: values.ack ?? (mode === 'both' ? 'both-disk' : DEFAULTS.ack),
+    ack: values.ack ?? (mode === 'both' || mode === 'lag' ? 'both-disk' : DEFAULTS.ack),
     cycles: number('cycles', values.cycles, DEFAULTS.cycles),
     seed: number('seed', values.seed, DEFAULTS.seed),
     publishers: number('publishers', values.publishers, DEFAULTS.publishers),
