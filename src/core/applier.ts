@@ -8,7 +8,7 @@ import type { Message } from '../session/message.ts'
 import type { Session } from '../session/session.ts'
 import type { EnqItemWire, Op, PubOp } from '../wire/peer_message.ts'
 import { OpKind } from '../wire/peer_message.ts'
-import { messageFromWire, tokenFromWire } from './convert.ts'
+import { messageFromPub, messageFromWire, tokenFromWire } from './convert.ts'
 import type { BrokerNode } from './node.ts'
 
 export class Applier {
@@ -158,7 +158,7 @@ export class Applier {
     const origin = node.pairing.peerBoot as BootId
     let kept: Message | null = null
     const message = (): Message => {
-      kept ??= node.router.fromPubOp(op, origin)
+      kept ??= messageFromPub(op, origin, node.topics, node.now)
       return kept
     }
     const [, , hlc, topic, payload, flags, , , , targets, inbound, willOf] = op

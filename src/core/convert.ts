@@ -1,11 +1,12 @@
 // Convert: messages between their live form and the form that travels to the peer. The only place that knows both.
-import { copyBytes } from '../base/bytes.ts'
+
 import type { BootId, Hlc } from '../base/brand.ts'
+import { copyBytes } from '../base/bytes.ts'
 import type { Ancestor, Generation, Token } from '../base/identity.ts'
 import { Message } from '../session/message.ts'
 import type { TopicTable } from '../topic/topics.ts'
 import type { QoS } from '../wire/packet.ts'
-import type { AncestorWire, GenerationWire, MessageWire, TokenWire } from '../wire/peer_message.ts'
+import type { AncestorWire, GenerationWire, MessageWire, PubOp, TokenWire } from '../wire/peer_message.ts'
 
 export function messageToWire(m: Message, now: number): MessageWire {
   const flags = m.qos | (m.retain ? 4 : 0)
@@ -28,13 +29,29 @@ export function messageFromWire(w: MessageWire, topics: TopicTable, now: number)
   )
 }
 
+/** The message of a PUB op of the peer. Copies payload and properties: the frame is borrowed. */
+export function messageFromPub(op: PubOp, origin: BootId, topics: TopicTable, now: number): Message {
+  return new Message(
+    origin,
+    op[1],
+    op[2] as Hlc,
+    topics.intern(op[3]),
+    copyBytes(op[4]),
+    (op[5] & 3) as QoS,
+    (op[5] & 4) !== 0,
+    op[6] === null ? null : copyBytes(op[6]),
+    deadline(op[7], now),
+    op[8],
+  )
+}
+
 /** Milliseconds until a message expires, -1: never. Whole seconds would add up over several nodes. */
 function msLeft(m: Message, now: number): number {
   return m.expiresAt === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(m.expiresAt - now))
 }
 
 /** @param left milliseconds, -1 none */
-export function deadline(left: number, now: number): number {
+function deadline(left: number, now: number): number {
   return left < 0 ? Number.POSITIVE_INFINITY : now + left
 }
 

@@ -30,6 +30,7 @@ import { Pairing } from './pairing.ts'
 import type { ClientSocket, NodeConfig, Ports } from './ports.ts'
 import { Presences } from './presence.ts'
 import { loadImage } from './recovery.ts'
+import { replayRetained } from './replay.ts'
 import { Retained } from './retained.ts'
 import { Router } from './router.ts'
 import { Snapshots } from './snapshots.ts'
@@ -318,7 +319,7 @@ export class BrokerNode implements Broker {
   }
 
   replayRetained(session: Session, filter: string): void {
-    this.router.replayRetained(session, filter)
+    replayRetained(this, session, filter)
   }
 
   unsubscribe(session: Session, filter: string): boolean {

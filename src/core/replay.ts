@@ -1,0 +1,24 @@
+// Replay: the retained messages that a new subscription asks for, to its session. Knows nothing of when it asks.
+import { expiryLeft } from '../session/message.ts'
+import type { Session } from '../session/session.ts'
+import type { BrokerNode } from './node.ts'
+
+export function replayRetained(node: BrokerNode, session: Session, filter: string): void {
+  const { delivery } = node.router
+  const { pub } = delivery
+  const sub = session.subscriptions.get(filter)
+  if (sub === undefined) return
+  node.retained.tree.match(filter, (_topic, item) => {
+    const { message } = item
+    if (message === null || message.expiresAt <= node.now) return
+    if (sub.noLocal && message.publisher === session.clientId) return
+    const qos = sub.qos < message.qos ? sub.qos : message.qos
+    const ids = sub.id === 0 ? null : [sub.id] // [MQTT-3.3.4-3]
+    pub.from(message, expiryLeft(message, node.now))
+    delivery.begin()
+    const entry = delivery.deliver(session, qos, true, ids, 0, false) // [MQTT-3.3.1-8]
+    // with its payload: the peer may have let go of the message this came from
+    if (entry !== null && entry.qos > 0) node.owners.emitEnqueued(session, entry)
+    pub.end()
+  })
+}
