@@ -31,7 +31,7 @@ export class Applier {
       node.metrics.add('stale_ops')
       return undefined
     }
-    if (!session.mine && node.owners.granted.has(client)) node.owners.dropHold(client) // it arrived there
+    if (!session.mine && node.grants.holds.has(client)) node.grants.drop(client) // it arrived there
     return session
   }
 
@@ -99,11 +99,11 @@ export class Applier {
         return node.presences.apply(op[1])
       case OpKind.claim:
         node.ratchet(op[4])
-        return node.owners.onClaim(op)
+        return node.grants.onClaim(op)
       case OpKind.grant:
-        return node.owners.onGrant(op)
+        return node.claims.onGrant(op)
       case OpKind.deny:
-        return node.owners.onDeny(op)
+        return node.claims.onDeny(op)
       case OpKind.end: {
         const session = this.replica(op[1], op[2])
         if (session === undefined) return
@@ -191,7 +191,7 @@ export class Applier {
         node.presences.delete(willOf[0])
     }
     if (!forward && !retain) return
-    if (forward && node.owners.granted.size > 0) this.holdForGranted(message(), targets)
+    if (forward && node.grants.holds.size > 0) this.holdForGranted(message(), targets)
     if (node.pairing.mode === 'JOINING' && !node.config.mutations.has('joinStale')) return
     if (!forward && node.config.mutations.has('retainFwd')) return
     node.router.routeForwarded(message(), op[1], targets)
@@ -201,7 +201,7 @@ export class Applier {
   private holdForGranted(message: Message, targets: PubOp[9]): void {
     const { node } = this
     for (const session of node.router.replicasWanting(message.topic)) {
-      if (!node.owners.granted.has(session.clientId)) continue
+      if (!node.grants.holds.has(session.clientId)) continue
       if (targets?.some((t) => t[0] === session.clientId)) continue
       const want = node.router.wanted(session, message)
       if (want !== null) node.router.shadow(session, message, want.qos, want.retain, want.ids)

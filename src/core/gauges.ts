@@ -12,7 +12,7 @@ export function addGauges(node: BrokerNode): void {
   gauge('queued_bytes', 'payload bytes in all queues', () => node.sessions.queuedBytes)
   gauge('retained_messages', 'retained messages', () => node.retained.count)
   gauge('retained_bytes', 'payload bytes of retained messages', () => node.retained.bytes)
-  gauge('claims_open', 'client ids asked for at the peer', () => node.owners.claims.size)
+  gauge('claims_open', 'client ids asked for at the peer', () => node.claims.open.size)
   gauge('ring_groups', 'groups the peer has not acknowledged', () => pairing.out.ring.length)
   gauge('ring_bytes', 'bytes the peer has not acknowledged', () => pairing.out.ringBytes)
   gauge('link_lag_ms', 'round trip of the last heartbeat', () => node.lagMs)

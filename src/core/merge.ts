@@ -21,6 +21,7 @@ import {
 import { Reason } from '../wire/reason.ts'
 import { lineageFromWire, messageFromWire, messageToWire, tokenFromWire } from './convert.ts'
 import type { BrokerNode } from './node.ts'
+import { append } from './promote.ts'
 import { headOf, installSession, nextPart, type Walk } from './snapshots.ts'
 
 export class Merge {
@@ -164,7 +165,7 @@ export class Merge {
     const { node } = this
     const message = messageFromWire(m, node.topics, node.now)
     if (node.sessions.has(session, message)) return
-    if (session.mine) node.owners.append(session, message, qos, retain, ids)
+    if (session.mine) append(node, session, message, qos, retain, ids)
     else node.router.shadow(session, message, qos, retain, ids)
   }
 

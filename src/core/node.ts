@@ -21,8 +21,10 @@ import type { Connect, PublishView, SubscribeRequest } from '../wire/packet.ts'
 import { OpKind } from '../wire/peer_message.ts'
 import { Reason } from '../wire/reason.ts'
 import { Applier } from './applier.ts'
+import { Claims } from './claims.ts'
 import { Emitter } from './emitter.ts'
 import { addGauges } from './gauges.ts'
+import { Grants } from './grants.ts'
 import { Interest } from './interest.ts'
 import { Metrics } from './metrics.ts'
 import { Owners } from './owners.ts'
@@ -62,6 +64,8 @@ export class BrokerNode implements Broker {
   readonly turns = new Turns()
   readonly router: Router
   readonly owners: Owners
+  readonly claims: Claims
+  readonly grants: Grants
   readonly applier: Applier
   readonly snapshots: Snapshots
   readonly interest: Interest
@@ -133,6 +137,8 @@ export class BrokerNode implements Broker {
     this.presences = new Presences(this)
     this.router = new Router(this)
     this.owners = new Owners(this)
+    this.claims = new Claims(this)
+    this.grants = new Grants(this)
     this.applier = new Applier(this)
     this.snapshots = new Snapshots(this)
     this.interest = new Interest(this)
@@ -418,6 +424,7 @@ export class BrokerNode implements Broker {
     this.pairing.tick()
     this.presences.tick()
     this.owners.tick()
+    this.claims.tick()
     for (;;) {
       const c = this.keepAlive.due(this.now)
       if (c === undefined) break
@@ -489,7 +496,7 @@ export class BrokerNode implements Broker {
     let lsn = 0
     if (ops.length > 0 && pairing.out.id > 0) {
       lsn = pairing.out.append(ops, turns.current, forwards)
-      if (this.owners.granted.size > 0) this.owners.numberHolds(turns.current, lsn)
+      if (this.grants.holds.size > 0) this.grants.number(turns.current, lsn)
     }
     turns.end(lsn, pairing.out.id)
     if (this.barrier !== null && this.barrier.turn === UNSET) this.barrier.turn = turns.current - 1
@@ -545,7 +552,7 @@ export class BrokerNode implements Broker {
       this.presences.deadline(),
       this.owners.expiry.next(),
     )
-    if (this.owners.claims.size > 0) at = Math.min(at, this.now + this.config.claimTimeoutMs / 4)
+    if (this.claims.open.size > 0) at = Math.min(at, this.now + this.config.claimTimeoutMs / 4)
     if (this.journal.changed && this.flushes.length < 2)
       at = Math.min(at, Math.max(this.now + 1, this.flushedAt + this.config.flushMs))
     if (this.emitter.lazySince !== Number.POSITIVE_INFINITY) at = Math.min(at, this.emitter.lazySince + LIMITS.lazyMs)
@@ -590,7 +597,7 @@ export class BrokerNode implements Broker {
         elsewhere ? 'the other node takes over' : 'shutting down',
       )
     }
-    this.owners.refuseClaims()
+    this.claims.refuse()
     this.leaving.clear()
   }
 

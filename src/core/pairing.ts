@@ -15,6 +15,7 @@ import { type Frame, FrameKind, type HelloFrame, LINK_PROTOCOL } from '../wire/p
 import { generationFromWire, generationToWire } from './convert.ts'
 import { Merge } from './merge.ts'
 import type { BrokerNode } from './node.ts'
+import { fold, incarnate } from './promote.ts'
 import type { Basis } from './turns.ts'
 
 /** What this build can do beyond protocol version 1; none yet. */
@@ -137,8 +138,8 @@ export class Pairing {
     if (this.off('newTokenOnBoot')) return
     for (const session of node.sessions.byClient.values())
       if (session.mine && session.durable) {
-        node.owners.incarnate(session)
-        node.owners.fold(session)
+        incarnate(node, session)
+        fold(node, session)
       }
   }
 
@@ -504,7 +505,7 @@ export class Pairing {
     for (let group = out.trim(); group !== undefined; group = out.trim())
       for (const f of group.forwards) node.forwarded.delete(f.message.seq)
     if (out.ring.length === 0) this.progressAt = node.now
-    if (node.owners.granted.size > 0) node.owners.ackedHolds(out.acked)
+    if (node.grants.holds.size > 0) node.grants.acked(out.acked)
     if (out.ringBytes < LIMITS.ringBytesMax / 4) node.resumePublishers()
   }
 
@@ -672,7 +673,7 @@ export class Pairing {
         }
       }
     }
-    node.owners.heldToShadows()
+    node.claims.heldToShadows()
     this.closeStreams()
   }
 
@@ -692,8 +693,8 @@ export class Pairing {
       node.presences.dead(() => true, node.config.willGraceMs)
       this.newIncarnations()
     }
-    node.owners.granted.clear()
-    node.owners.serveClaims()
+    node.grants.holds.clear()
+    node.claims.serve()
     node.presences.dead((p) => !p.mine, evidence ? node.config.willGraceMs : LIMITS.willMaxHoldMs)
     if (this.leaving && this.linkUp) {
       this.leaving = false
@@ -733,8 +734,8 @@ export class Pairing {
   private follow(merging: boolean): void {
     const { node } = this
     if (!this.off('followClose')) node.closeClients('this node follows the other one')
-    node.owners.refuseClaims()
-    node.owners.granted.clear()
+    node.claims.refuse()
+    node.grants.holds.clear()
     this.closeStreams()
     this.insync = false
     this.outdatedAt = -1
@@ -815,7 +816,7 @@ export class Pairing {
     node.ports.log.event('evicted', { by: this.peerName })
     if (this.mode !== 'SYNC' && this.mode !== 'STALL') return
     node.closeClients('the other node went on alone')
-    node.owners.refuseClaims()
+    node.claims.refuse()
     this.closeStreams()
     this.insync = false
     this.to('WAIT_PEER')
@@ -838,7 +839,7 @@ export class Pairing {
     const { node } = this
     const late = node.now - this.awaySince > LIMITS.claimTimeoutMs
     if (this.mode === 'SYNC' && this.linkUp && !late) {
-      if (this.away === 'granting' && node.owners.grantAll(LIMITS.snapshotItemsPerStep)) {
+      if (this.away === 'granting' && node.grants.grantAll(LIMITS.snapshotItemsPerStep)) {
         this.away = 'left'
         node.afterSeal.push(() => this.send([FrameKind.leave, 'drain']))
       }
@@ -914,7 +915,7 @@ export class Pairing {
     if (may) return this.goSolo(why)
     if (this.mode !== 'STALL') return
     this.node.closeClients('the policy leaves service to the other node')
-    this.node.owners.refuseClaims()
+    this.node.claims.refuse()
     this.to('FENCED')
   }
 

@@ -2,6 +2,7 @@
 import { expiryLeft } from '../session/message.ts'
 import type { Session } from '../session/session.ts'
 import type { BrokerNode } from './node.ts'
+import { emitEnqueued } from './promote.ts'
 
 export function replayRetained(node: BrokerNode, session: Session, filter: string): void {
   const { delivery } = node.router
@@ -18,7 +19,7 @@ export function replayRetained(node: BrokerNode, session: Session, filter: strin
     delivery.begin()
     const entry = delivery.deliver(session, qos, true, ids, 0, false) // [MQTT-3.3.1-8]
     // with its payload: the peer may have let go of the message this came from
-    if (entry !== null && entry.qos > 0) node.owners.emitEnqueued(session, entry)
+    if (entry !== null && entry.qos > 0) emitEnqueued(node, session, entry)
     pub.end()
   })
 }

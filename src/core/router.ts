@@ -12,6 +12,7 @@ import type { PublishView, QoS, Will } from '../wire/packet.ts'
 import { OpKind, type PubOp, type TargetWire } from '../wire/peer_message.ts'
 import { Delivery } from './deliver.ts'
 import type { BrokerNode } from './node.ts'
+import { promote } from './promote.ts'
 import type { Publication } from './publication.ts'
 import { Routes, targetOf } from './route.ts'
 
@@ -76,7 +77,7 @@ export class Router {
       const { session } = target
       const qos = target.qos < pub.qos ? target.qos : pub.qos // [MQTT-3.8.4-8]
       const retain = target.retainAsPublished && pub.retain // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
-      if (!session.mine && session.durable && node.pairing.ownsAll) node.owners.promote(session)
+      if (!session.mine && session.durable && node.pairing.ownsAll) promote(node, session)
       if (session.mine) {
         const entry = delivery.deliver(session, qos, retain, target.ids, commit, route.targets.length > 1)
         if (entry === null || entry.qos === 0) continue
@@ -101,9 +102,9 @@ export class Router {
         this.shadow(session, kept, qos, retain, target.ids)
       } else {
         forward = true
-        const claim = node.owners.claims.get(session.clientId)
+        const claim = node.claims.open.get(session.clientId)
         if (claim?.held && !off.has('hold')) {
-          node.owners.hold(claim, pub.message(delivery.identify, node.now))
+          node.claims.hold(claim, pub.message(delivery.identify, node.now))
         }
       }
     }

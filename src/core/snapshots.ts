@@ -18,6 +18,7 @@ import {
 } from './convert.ts'
 import type { BrokerNode } from './node.ts'
 import type { Presence } from './presence.ts'
+import { promote } from './promote.ts'
 
 type Source = {
   readonly number: number
@@ -129,7 +130,7 @@ export class Snapshots {
   private head(session: Session, number: number): void {
     const { node } = this
     if (!session.durable || session.ended || session.snapshot === number) return
-    if (!node.config.mutations.has('takeAll')) node.owners.promote(session)
+    if (!node.config.mutations.has('takeAll')) promote(node, session)
     node.emitter.settle(session)
     session.snapshot = number
     node.emitter.emit(headOf(session, node.now))

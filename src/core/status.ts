@@ -113,8 +113,8 @@ export function inspect(node: BrokerNode) {
     nextLsn: pairing.out.next,
     applied: pairing.in.applied,
     ringGroups: pairing.out.ring.length,
-    claims: [...node.owners.claims.keys()],
-    holds: [...node.owners.granted.keys()],
+    claims: [...node.claims.open.keys()],
+    holds: [...node.grants.holds.keys()],
     forwarded: node.forwarded.size,
     sessions: [...node.sessions.byClient.values()].map((s) => ({
       client: s.clientId,

@@ -1,0 +1,258 @@
+// Claims: what this node asks the other one for: sessions that are not here while a client waits for them, and the publishes held
+// for them meanwhile. The other side is grants.ts. Knows no bytes.
+import { type ConnId, sameConn, sameToken } from '../base/identity.ts'
+import { LIMITS } from '../base/limits.ts'
+import type { Connection } from '../connection/connection.ts'
+import type { Claim } from '../pair/claims.ts'
+import type { Message } from '../session/message.ts'
+import type { Session } from '../session/session.ts'
+import type { Connect } from '../wire/packet.ts'
+import { type DenyOp, type GrantOp, OpKind, willToWire } from '../wire/peer_message.ts'
+import { Reason } from '../wire/reason.ts'
+import { lineageFromWire, tokenFromWire } from './convert.ts'
+import type { BrokerNode } from './node.ts'
+import { Presence } from './presence.ts'
+import { append, nextToken, promote } from './promote.ts'
+
+type Block = ReturnType<BrokerNode['turns']['block']>
+
+export class Claims {
+  /** Asked and not answered, by client id. */
+  readonly open = new Map<string, Claim<Connection>>()
+  private readonly blocks = new Map<Claim<Connection>, Block>()
+  private readonly node: BrokerNode
+
+  constructor(node: BrokerNode) {
+    this.node = node
+  }
+
+  private off(rule: string): boolean {
+    return this.node.config.mutations.has(rule)
+  }
+
+  // ---- asking
+
+  /** The session of this CONNECT lies with the peer, or is unknown: asks for it, at most once at a time for each client id. */
+  ask(c: Connection, packet: Connect): void {
+    const { node } = this
+    const client = packet.clientId
+    const open = this.open.get(client)
+    if (open !== undefined) {
+      if (open.pending !== null) open.pending.cut(Reason.sessionTakenOver, 'another connection took over')
+      open.pending = c
+      if (this.off('oneClaim')) this.send({ ...open, connId: c.connId as ConnId, hlc: node.tickHlc() }, c)
+      return
+    }
+    if (this.open.size >= LIMITS.claimsMax) return c.refuse(Reason.serverBusy, 'too many sessions on their way')
+    const replica = node.sessions.get(client)
+    const held = replica !== undefined && (!packet.cleanStart || this.off('holdEnd')) ? [] : null
+    const claim = { client, connId: c.connId as ConnId, hlc: node.tickHlc(), since: node.now, pending: c, held }
+    this.open.set(client, claim)
+    this.send(claim, c)
+  }
+
+  private send(claim: Claim<Connection>, c: Connection): void {
+    const { node } = this
+    const packet = c.connect as Connect
+    node.metrics.add('claims_sent')
+    const { connId, hlc, client } = claim
+    node.emitter.emit([
+      OpKind.claim,
+      client,
+      connId.boot,
+      connId.n,
+      hlc,
+      packet.cleanStart ? 1 : 0,
+      packet.sessionExpiry,
+      willToWire(packet.will),
+    ])
+  }
+
+  /** @returns whether the connection that ended was waiting for a claim: the GRANT is still good, the session comes here, offline */
+  giveUp(c: Connection): boolean {
+    const claim = this.open.get(c.clientId)
+    if (claim?.pending !== c) return false
+    claim.pending = null
+    return true
+  }
+
+  /** Who has waited too long is refused; the claim stays open. */
+  tick(): void {
+    const { node } = this
+    for (const claim of this.open.values()) {
+      if (claim.pending === null || node.now - claim.since < node.config.claimTimeoutMs) continue
+      claim.pending.refuse(Reason.serverUnavailable, 'the other node does not answer')
+      claim.pending = null
+      node.metrics.add('claims_timed_out')
+    }
+  }
+
+  // ---- the hold queue
+
+  /** A publish of this node that may belong to a session on its way here. Its acknowledgement waits for both. */
+  hold(claim: Claim<Connection>, message: Message): void {
+    const { node } = this
+    claim.held?.push({ message, turn: node.turns.current })
+    node.journal.hold(message)
+    if (!this.blocks.has(claim) && !this.off('holdGate')) this.blocks.set(claim, node.turns.block(node.turns.current))
+  }
+
+  /** Nobody waits for what was held any more. */
+  private clearHeld(claim: Claim<Connection>): void {
+    const { node } = this
+    for (const { message } of claim.held ?? []) node.journal.release(message)
+    claim.held = null
+    const block = this.blocks.get(claim)
+    this.blocks.delete(claim)
+    if (block !== undefined) node.turns.resolve(block, 0)
+  }
+
+  /** The hold queue joins the session that has arrived; matched again, for its subscriptions may have changed on the way. */
+  private foldHeld(claim: Claim<Connection>, session: Session | undefined, present: boolean): void {
+    const { node } = this
+    const held = claim.held ?? []
+    if (session !== undefined && (present || this.off('holdEnd'))) {
+      for (const { message } of held) {
+        const want = this.off('rematchH')
+          ? { qos: 1 as const, retain: false, ids: null }
+          : node.router.wanted(session, message)
+        if (want !== null && !node.sessions.has(session, message))
+          append(node, session, message, want.qos, want.retain, want.ids)
+      }
+    }
+    const block = this.blocks.get(claim)
+    this.blocks.delete(claim)
+    if (block !== undefined) node.turns.resolve(block, node.turns.current)
+    for (const { message } of held) node.journal.release(message)
+    claim.held = null
+  }
+
+  /** The claims' hold queues become shadows: nobody will answer. */
+  heldToShadows(): void {
+    const { node } = this
+    for (const claim of this.open.values()) {
+      const session = node.sessions.get(claim.client)
+      for (const { message } of claim.held ?? []) {
+        const want = session === undefined ? null : node.router.wanted(session, message)
+        if (session !== undefined && want !== null)
+          node.router.shadow(session, message, want.qos, want.retain, want.ids)
+      }
+      this.clearHeld(claim)
+    }
+  }
+
+  // ---- the peer answers
+
+  /** The session comes here: owned, routable and attached in one turn; without a claim, a node that leaves gives it away. */
+  onGrant(op: GrantOp): void {
+    const { node } = this
+    const [, client, boot, n, tokenWire, present, lineage, packetIds, expiry] = op
+    const connId: ConnId = { boot: boot as ConnId['boot'], n }
+    const claim = this.open.get(client)
+    let session = node.sessions.get(client)
+    const token = tokenWire === null ? null : tokenFromWire(tokenWire)
+    if (claim === undefined && session !== undefined && token !== null && sameToken(session.token, token)) return
+    this.open.delete(client)
+    if (token !== null) {
+      if (present === 0 && session !== undefined) {
+        node.sessions.end(session)
+        session = undefined
+      }
+      if (session === undefined) session = node.sessions.create(client, true, true, token, expiry)
+      else {
+        session.setToken(token)
+        session.lineage = lineageFromWire(lineage)
+        session.mine = true
+        session.packetIds = packetIds.slice()
+        session.expiry = expiry
+        node.journal.session(session)
+      }
+      session.snapshot = node.emitter.snapshot
+    } else if (session !== undefined) {
+      node.sessions.end(session)
+      session = undefined
+    }
+    if (claim?.held) this.foldHeld(claim, session, present === 1)
+    const pending = claim?.pending ?? null
+    node.metrics.add('handovers_in')
+    if (claim === undefined) {
+      // a drain gives it away unasked: offline here, its presence as it was
+      if (session !== undefined && session.expiresAt !== Number.POSITIVE_INFINITY)
+        node.owners.expiry.set(client, session.expiresAt)
+      return
+    }
+    const alive = pending !== null && pending.state === 'claiming'
+    const named = alive && pending.connId !== null && sameConn(pending.connId, connId)
+    if (named || (alive && this.off('oneClaim'))) {
+      const packet = pending.connect as Connect
+      node.presences.set(new Presence(client, pending.connId as ConnId, true, packet.sessionExpiry, packet.will))
+      session ??= node.owners.create(client, 0, true, nextToken(node, null))
+      node.owners.online(session, packet.sessionExpiry)
+      node.owners.attach(pending, session, present === 1, node.need())
+      return
+    }
+    node.presences.set(new Presence(client, connId, true, expiry, null))
+    if (alive) return node.owners.connectLocal(pending)
+    node.presences.delete(client)
+    node.presences.emitGone(client, connId, true)
+    if (session !== undefined) node.owners.offline(session)
+  }
+
+  /** The peer is busy: so is this node. */
+  onDeny(op: DenyOp): void {
+    const claim = this.open.get(op[1])
+    if (claim === undefined) return
+    this.close(claim)
+    claim.pending?.refuse(Reason.serverBusy, 'the other node is busy')
+  }
+
+  /** The peer's claim has crossed this one and wins. */
+  concede(claim: Claim<Connection>): void {
+    const { node } = this
+    const { pending } = claim
+    this.close(claim)
+    if (pending === null) return
+    // a CONNECT newer than the claim asks anew, behind the GRANT
+    if (pending.connId !== null && sameConn(pending.connId, claim.connId))
+      pending.cut(Reason.sessionTakenOver, 'another connection took over')
+    else
+      node.afterTurn.push(
+        () => pending.state === 'claiming' && node.owners.connect(pending, pending.connect as Connect),
+      )
+  }
+
+  // ---- nobody will answer
+
+  private close(claim: Claim<Connection>): void {
+    this.open.delete(claim.client)
+    this.clearHeld(claim)
+  }
+
+  /** Alone: the CONNECT at hand is served from the replica. */
+  drop(client: string): void {
+    const claim = this.open.get(client)
+    if (claim === undefined) return
+    this.close(claim)
+    if (claim.pending !== null) claim.pending.cut(Reason.sessionTakenOver, 'another connection took over')
+  }
+
+  /** Alone for certain: whoever waited for a claim is served from the replica. */
+  serve(): void {
+    const { node } = this
+    for (const claim of [...this.open.values()]) {
+      this.close(claim)
+      const session = node.sessions.get(claim.client)
+      if (session !== undefined) promote(node, session)
+      const { pending } = claim
+      if (pending !== null && pending.state === 'claiming') node.owners.connectLocal(pending)
+    }
+  }
+
+  /** Closed by a follower: whoever waits here must ask the other node. */
+  refuse(): void {
+    for (const claim of [...this.open.values()]) {
+      this.close(claim)
+      claim.pending?.refuse(Reason.serverUnavailable, 'this node follows the other one')
+    }
+  }
+}
