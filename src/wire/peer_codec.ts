@@ -7,7 +7,8 @@ import { LIMITS } from '../base/limits.ts'
 import { checkFrame } from './peer_check.ts'
 import { type Frame, FrameKind, type Op } from './peer_message.ts'
 
-const encoder = new Encoder({ maxDepth: 16, initialBufferSize: 64 * 1024 })
+const DEPTH_MAX = 16
+const encoder = new Encoder({ maxDepth: DEPTH_MAX, initialBufferSize: 64 * 1024 })
 const decoder = new Decoder({
   maxStrLength: LIMITS.packetBytesMax,
   maxBinLength: LIMITS.frameBytesMax,
@@ -15,6 +16,26 @@ const decoder = new Decoder({
   maxMapLength: 0,
   maxExtLength: 0,
 })
+boundArrays(decoder)
+
+/**
+ * The library makes room for as many elements as an array's header names, at any depth and before it has seen one of them:
+ * 5 kB of headers took 7.5 GB. No array has more elements than bytes that are left; a test watches that this still holds.
+ */
+function boundArrays(of: Decoder): void {
+  const inner = of as unknown as {
+    pushArrayState: (size: number) => void
+    readonly view: DataView
+    readonly pos: number
+    readonly stack: { readonly length: number }
+  }
+  const push = inner.pushArrayState.bind(of)
+  inner.pushArrayState = (size) => {
+    if (size > inner.view.byteLength - inner.pos) throw new PeerFault('array is longer than its frame')
+    if (inner.stack.length >= DEPTH_MAX) throw new PeerFault('frame is nested too deeply')
+    push(size)
+  }
+}
 
 /** One group of ops, encoded: an owned copy. */
 export function encodeGroup(ops: readonly Op[]): Uint8Array {

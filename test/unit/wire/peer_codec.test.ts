@@ -142,6 +142,24 @@ test('maps, extensions and absurd lengths are refused', () => {
     faulty(() => decodeFrame(Uint8Array.from(bytes)))
 })
 
+test('an array of more elements than its frame has bytes is refused before room is made for it', () => {
+  const before = process.memoryUsage().rss
+  for (const header of [
+    [0xdd, 0x00, 0x10, 0x00, 0x00],
+    [0xdc, 0xff, 0xff],
+  ]) {
+    const frame = new Uint8Array(1000 * header.length)
+    for (let i = 0; i < 1000; i++) frame.set(header, i * header.length)
+    faulty(() => decodeFrame(frame))
+  }
+  // The largest count that its bytes do carry.
+  const full = new Uint8Array(5 + 100_000).fill(1)
+  full.set([0xdd, 0x00, 0x01, 0x86, 0xa0])
+  faulty(() => decodeFrame(full))
+  const grown = process.memoryUsage().rss - before
+  assert.ok(grown < 64 * 1024 * 1024, `${grown} bytes`)
+})
+
 test('deep nesting is refused, not followed', () => {
   const depth = 1_000_000
   faulty(() => decodeFrame(new Uint8Array(depth).fill(0x91)))
