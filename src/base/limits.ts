@@ -55,6 +55,8 @@ export const LIMITS = {
   ringBytesMax: 64 * MIB,
   /** Groups kept for resending. */
   ringGroupsMax: 200_000,
+  /** Topics and publishers a stream remembers by number; further ones cross it in full. */
+  streamNamesMax: 65_536,
   /** Claims under way at once; the next CONNECT is told Server busy. */
   claimsMax: 65_536,
   /** Past tokens kept per session; a longer fork is merged instead of fast-forwarded. */

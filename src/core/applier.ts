@@ -156,12 +156,16 @@ export class Applier {
     const { sessions } = node
     node.ratchet(op[2])
     const origin = node.pairing.peerBoot as BootId
+    const { names } = node.pairing.in
+    // In this order: that is how the sender numbered them.
+    const topic = names.resolve(op[3])
+    const publisher = names.resolve(op[8])
     let kept: Message | null = null
     const message = (): Message => {
-      kept ??= messageFromPub(op, origin, node.topics, node.now)
+      kept ??= messageFromPub(op, topic, publisher, origin, node.topics, node.now)
       return kept
     }
-    const [, , hlc, topic, payload, flags, , , , targets, inbound, willOf] = op
+    const [, , hlc, , payload, flags, , , , targets, inbound, willOf] = op
     if (targets !== null) {
       for (const [client, tag, pos, qos, bits, ids] of targets) {
         const session = this.replica(client, tag)

@@ -30,18 +30,25 @@ export function messageFromWire(w: MessageWire, topics: TopicTable, now: number)
 }
 
 /** The message of a PUB op of the peer. Copies payload and properties: the frame is borrowed. */
-export function messageFromPub(op: PubOp, origin: BootId, topics: TopicTable, now: number): Message {
+export function messageFromPub(
+  op: PubOp,
+  topic: string,
+  publisher: string,
+  origin: BootId,
+  topics: TopicTable,
+  now: number,
+): Message {
   return new Message(
     origin,
     op[1],
     op[2] as Hlc,
-    topics.intern(op[3]),
+    topics.intern(topic),
     copyBytes(op[4]),
     (op[5] & 3) as QoS,
     (op[5] & 4) !== 0,
     op[6] === null ? null : copyBytes(op[6]),
     deadline(op[7], now),
-    op[8],
+    publisher,
   )
 }
 

@@ -126,16 +126,17 @@ export class Router {
       const inbound: PubOp[10] =
         recorded !== null && emitter.visible(recorded) ? [recorded.clientId, recorded.tag, packetId] : null
       const flags = pub.qos | (pub.retain ? 4 : 0) | (forward ? 8 : 0)
+      const { names } = node.pairing.out
       const op: PubOp = [
         OpKind.pub,
         kept.seq,
         kept.hlc,
-        pub.topic.name,
+        names.refer(pub.topic.name),
         kept.payload,
         flags,
         kept.props,
         pub.expiry < 0 ? -1 : pub.expiry * 1000,
-        pub.publisher,
+        names.refer(pub.publisher),
         targets,
         inbound,
         willOf,

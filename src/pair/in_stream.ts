@@ -1,5 +1,6 @@
 // In stream: how far the peer's groups are applied here. Knows no ops.
 import { PeerFault } from '../base/fault.ts'
+import { HeardNames } from './names.ts'
 
 export class InStream {
   /** 0: none. */
@@ -9,8 +10,10 @@ export class InStream {
   durable = 0
   /** Something was applied (or became durable) that the peer has not been told. */
   ackDue = false
+  readonly names = new HeardNames()
 
   open(id: number): void {
+    this.names.clear()
     this.id = id
     this.applied = 0
     this.durable = 0

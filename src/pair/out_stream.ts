@@ -7,6 +7,7 @@ import { LIMITS } from '../base/limits.ts'
 import type { Message } from '../session/message.ts'
 import { encodeGroup, writeOps } from '../wire/peer_codec.ts'
 import type { Op, PubOp } from '../wire/peer_message.ts'
+import { SentNames } from './names.ts'
 
 export type Group = {
   readonly lsn: number
@@ -28,6 +29,7 @@ export class OutStream {
   sent = 0
   /** The peer has said where to start: groups may be sent. */
   flowing = false
+  readonly names = new SentNames()
   ring = new Deque<Group>()
   ringBytes = 0
 
@@ -38,6 +40,7 @@ export class OutStream {
   }
 
   close(): void {
+    this.names.clear()
     this.id = 0
     this.next = 1
     this.acked = 0

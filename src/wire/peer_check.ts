@@ -5,7 +5,7 @@ import { type Frame, FrameKind, OpKind } from './peer_message.ts'
 
 type Check = (value: unknown) => boolean
 
-const num: Check = (v) => typeof v === 'number' && Number.isSafeInteger(v)
+const num: Check = (v) => Number.isSafeInteger(v)
 const str: Check = (v) => typeof v === 'string'
 const bin: Check = (v) => v instanceof Uint8Array
 const orNull =
@@ -34,28 +34,42 @@ const lineage = list(tuple(num, num, num, num))
 const message = tuple(num, num, num, str, bin, num, orNull(bin), num, str)
 const will = orNull(tuple(str, bin, num, num, num, orNull(bin), num))
 const target = tuple(str, num, num, num, num, orNull(nums))
-const enqItem = tuple(num, num, num, orNull(nums), (v) => num(v) || message(v))
+/** Written out, like `pub`. */
+const enqItem: Check = (v) =>
+  Array.isArray(v) &&
+  num(v[0]) &&
+  num(v[1]) &&
+  num(v[2]) &&
+  (v[3] === null || nums(v[3])) &&
+  (num(v[4]) || message(v[4]))
 const queueItem = tuple(num, num, num, orNull(nums), message, num, num)
 const presence = tuple(str, num, num, num, num, num, will, num)
 const any: Check = () => true
 
+const targetsOrNull = orNull(list(target))
+const idOrNull = orNull(tuple(str, num, num))
+const ref: Check = (v) => typeof v === 'string' || num(v)
+
+/** Written out: it is checked once a message. */
+const pub: Check = (v) =>
+  Array.isArray(v) &&
+  v.length >= 12 &&
+  num(v[1]) &&
+  num(v[2]) &&
+  ref(v[3]) &&
+  v[4] instanceof Uint8Array &&
+  num(v[5]) &&
+  (v[6] === null || v[6] instanceof Uint8Array) &&
+  num(v[7]) &&
+  ref(v[8]) &&
+  targetsOrNull(v[9]) &&
+  idOrNull(v[10]) &&
+  idOrNull(v[11])
+
 const OPS: readonly (Check | undefined)[] = (() => {
   const t: (Check | undefined)[] = []
   const kind = any
-  t[OpKind.pub] = tuple(
-    kind,
-    num,
-    num,
-    str,
-    bin,
-    num,
-    orNull(bin),
-    num,
-    str,
-    orNull(list(target)),
-    orNull(tuple(str, num, num)),
-    orNull(tuple(str, num, num)),
-  )
+  t[OpKind.pub] = pub
   t[OpKind.enq] = tuple(kind, str, num, list(enqItem))
   t[OpKind.out] = tuple(kind, str, num, nums)
   t[OpKind.deq] = tuple(kind, str, num, nums)
