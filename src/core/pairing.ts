@@ -608,6 +608,9 @@ export class Pairing {
       case 'merge-lead':
         this.node.metrics.add('splits_healed')
         this.merge.wanted = true
+        // Both lost power: what the other kept of the same history is taken before anybody is served, and before new
+        // incarnations make branches of what is one line.
+        if (this.fresh && this.mode === 'WAIT_PEER') return this.merge.ask()
         return this.lead()
       case 'merge-follow':
         return this.follow(true)
@@ -726,9 +729,7 @@ export class Pairing {
 
   /** The other side's promises are in and durable here: it may follow. */
   merged(): void {
-    this.join = 'wait'
-    this.progressAt = this.node.now
-    this.send([FrameKind.lead])
+    this.lead()
   }
 
   private follow(merging: boolean): void {
