@@ -67,6 +67,7 @@ export function drawClients(prng: Prng, profile: Profile): ClientSpec[] {
     const shared = { shared: true, publish: 0.2, subscribe: 0.3, cleanStart: 0, will: 0.2, version: version() }
     specs.push(make('x', { ...shared, device: 0 }), make('x', { ...shared, device: 1 }))
   }
+  if (profile.dense) return specs
   if (prng.chance(0.5)) specs.push(make('k', { lasting: false, publish: 0.5, subscribe: 0.1, will: 1, cleanStart: 0 }))
   if (prng.chance(0.4)) specs.push(make('r', { publish: 0.5, subscribe: 0.3, roam: 0.4, will: 0.5 }))
   if (prng.chance(0.3)) specs.push(make('e', { version: 5, subscribe: 0.3, expirySec: prng.int(1, 2), away: 0.1 }))

@@ -119,11 +119,14 @@ export class Cluster {
     return split === 0 && double === 0
   }
 
-  /** A client that was served by both sides of a partition: its QoS 2 identifiers are not those of either. */
+  /**
+   * A client that was at both sides of a partition, be it only with a CONNECT that came late: its QoS 2 identifiers are not
+   * those of either, and of its subscriptions the merge keeps one side's.
+   */
   usedBothSides(client: string): boolean {
     if (this.faults.split === 0) return false
     const { conns } = this.history.account(client)
-    const used = conns.filter((c) => c.up < this.joinedAt && Math.min(c.ended, c.serverEnded) > this.partedAt)
+    const used = conns.filter((c) => c.begun < this.joinedAt && c.serverEnded > this.partedAt)
     return used.some((c) => c.node !== used[0]?.node)
   }
 

@@ -63,7 +63,7 @@ export class Faults {
 
   private maybeCrash(): void {
     const { rates, cluster } = this
-    const hot = rates.aimed && this.world.now - cluster.hotAt < 8
+    const hot = rates.aimed && this.world.now - cluster.hotAt < 8 + cluster.profile.linkLatency.baseMs
     if (!this.hits(hot ? rates.crash * 10 : rates.crash)) return
     const node = this.world.prng.pick(cluster.nodes)
     if (!this.mayCrash(node)) return
@@ -184,7 +184,7 @@ export class Faults {
   private startWhenGone(node: SimNode, life: number, ms: number): void {
     this.world.after(ms, () => {
       if (node.life === life && node.up) return this.startWhenGone(node, life, ms)
-      if (!node.up && !this.stopped) node.boot()
+      if (!node.up) node.boot()
     })
   }
 

@@ -58,6 +58,8 @@ export type Profile = {
   readonly reuseIds: boolean
   readonly roam: number
   readonly receiveMaximum: number
+  /** Few clients, hardly a pause, a slow link: hand-overs overlap. */
+  readonly dense: boolean
 }
 
 const NO_FAULTS: FaultRates = {
@@ -133,6 +135,7 @@ export function drawProfile(prng: Prng, wanted: ProfileName | null): Profile {
   const name = wanted ?? drawn
   const scale = prng.pick([1, 1, 2])
   const fast = prng.chance(0.5)
+  const dense = prng.chance(name === 'aimed' ? 0.6 : 0.3)
   const socketBytes = prng.chance(0.15) ? prng.int(40, 600) : 65_536
   return {
     name,
@@ -147,11 +150,11 @@ export function drawProfile(prng: Prng, wanted: ProfileName | null): Profile {
       flushMs: prng.pick([5, 20, 50]),
     },
     ack: prng.chance(0.8) ? 'peer-ram' : prng.pick(['peer-write', 'peer-disk', 'both-disk']),
-    durationMs: prng.int(1500, 5000) * scale,
-    thinkMs: prng.pick([30, 60, 120]) * scale,
+    durationMs: (dense ? prng.int(800, 1600) : prng.int(1500, 5000)) * scale,
+    thinkMs: dense ? prng.pick([6, 12]) : prng.pick([30, 60, 120]) * scale,
     clientLatency: { baseMs: fast ? 0.05 : 0.5, jitterMs: prng.next() * 4, tail: 0.02, tailMs: prng.next() * 40 },
     linkLatency: {
-      baseMs: fast ? 0.05 : 1,
+      baseMs: dense ? prng.next() * 12 : fast ? 0.05 : 1,
       jitterMs: prng.next() * (fast ? 2 : 10),
       tail: prng.chance(0.3) ? 0.03 : 0,
       tailMs: 12,
@@ -165,8 +168,9 @@ export function drawProfile(prng: Prng, wanted: ProfileName | null): Profile {
     lateJoin: prng.chance(0.2),
     bigBytes: prng.chance(0.1) ? prng.int(1_000, Math.min(200_000, socketBytes * 10)) : 0,
     reuseIds: prng.chance(0.7),
-    roam: prng.pick([0.03, 0.08, 0.2]),
+    roam: dense ? 0.25 : prng.pick([0.03, 0.08, 0.2]),
     receiveMaximum: prng.pick([2, 10, 100]),
+    dense,
   }
 }
 

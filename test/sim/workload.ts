@@ -102,6 +102,15 @@ export class Workload {
     if (prng.chance(0.6)) client.vanish()
     else client.close()
     client.connect(false)
+    if (!prng.chance(0.3)) return
+    // ... and once more before that one has its answer.
+    const { world, profile } = this.cluster
+    const { wire } = client
+    world.after(prng.next() * (profile.linkLatency.baseMs + 3), () => {
+      if (client.wire !== wire || this.cluster.calm) return
+      client.vanish()
+      client.connect(prng.chance(client.spec.cleanStart))
+    })
   }
 
   private filters(client: Client): void {
