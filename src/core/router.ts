@@ -122,6 +122,7 @@ export class Router {
       this.retain(kept)
     }
     if (streaming && (targets !== null || forward || pub.retain || recorded !== null || willOf !== null)) {
+      if (qos0) forward = true // who takes it there with QoS 0 gets it out of the same op
       kept = pub.message(delivery.identify, node.now)
       const inbound: PubOp[10] =
         recorded !== null && emitter.visible(recorded) ? [recorded.clientId, recorded.tag, packetId] : null
