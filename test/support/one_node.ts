@@ -1,5 +1,5 @@
-// OneNode: a lone broker node in this process, with a clock, sockets and a disk that the test moves by hand. Synchronous:
-// what a client says is answered before the call returns. Knows no pair.
+// OneNode, TwoNodes: a lone broker node, or a pair in sync, in this process, with a clock, sockets, disks and a link that the
+// test moves by hand. Synchronous: what a client says is answered before the call returns. For faults there is the simulator.
 
 import type { Turn } from '../../src/base/brand.ts'
 import { LIMITS } from '../../src/base/limits.ts'
@@ -44,45 +44,78 @@ export const CONFIG: NodeConfig = {
 
 export type Logged = { name: string; fields: Record<string, unknown> }
 
-export class OneNode {
+/** One node with the world around it. */
+class Member {
   readonly node: BrokerNode
   readonly log: Logged[] = []
   /** False: flushes are taken and never completed. */
   diskAnswers = true
+  /** Bytes for the peer, in order. */
+  readonly outgoing: Uint8Array[] = []
   private readonly asked: (() => void)[] = []
-  private now = 1_000
 
-  constructor(config: Partial<NodeConfig> = {}) {
+  constructor(config: Partial<NodeConfig>, now: number) {
     const store = {
       flush: (_batch: unknown, turn: Turn) => void this.asked.push(() => this.node.stored(turn)),
       writeRecord: () => void this.asked.push(() => this.node.recordStored()),
     }
-    const link = { send() {}, backlog: () => 0, close() {} }
+    const link = {
+      send: (bytes: Uint8Array) => void this.outgoing.push(bytes.slice()),
+      backlog: () => 0,
+      close: (why: string) => {
+        throw new Error(`the link was dropped: ${why}`)
+      },
+    }
     const log = { event: (name: string, fields: Record<string, unknown>) => void this.log.push({ name, fields }) }
-    this.node = new BrokerNode({ ...CONFIG, ...config }, null, null, { link, store, log }, this.now, WALL_MS)
-    this.drive()
+    this.node = new BrokerNode({ ...CONFIG, ...config }, null, null, { link, store, log }, now, WALL_MS)
   }
 
-  /** Lets the node do all there is to do at this moment. */
+  /** @returns whether the disk had something to answer */
+  answer(): boolean {
+    if (!this.diskAnswers) return false
+    const answers = this.asked.splice(0)
+    for (const answer of answers) answer()
+    return answers.length > 0
+  }
+}
+
+/** Nodes and the one clock they share. */
+abstract class World {
+  protected abstract readonly members: readonly Member[]
+  protected now = 1_000
+
+  /** Lets the nodes do all there is to do at this moment. */
   drive(): void {
-    this.node.at(this.now, WALL_MS + this.now)
-    for (let round = 0; ; round++) {
-      if (round > 1000) throw new Error('the node does not come to rest')
-      this.node.drain()
-      const answers = this.diskAnswers ? this.asked.splice(0) : []
-      for (const answer of answers) answer()
-      if (answers.length > 0) continue
-      // Time stands still within a drive, but for the disk's flush interval.
-      if (this.diskAnswers && this.node.deadline() <= this.now) continue
-      return
+    for (let round = 0; this.work(); round++) {
+      if (round > 1000) throw new Error('the nodes do not come to rest')
     }
+  }
+
+  /** @returns whether there is more to do */
+  private work(): boolean {
+    let more = false
+    for (const { node } of this.members) {
+      node.at(this.now, WALL_MS + this.now)
+      node.drain()
+    }
+    for (const member of this.members) {
+      if (member.answer()) more = true
+      const peer = this.members.find((other) => other !== member)
+      for (const bytes of member.outgoing.splice(0)) {
+        peer?.node.linkData(bytes)
+        more = true
+      }
+    }
+    // Time stands still within a drive, but for the disk's flush interval.
+    return more || this.members.some((member) => member.diskAnswers && member.node.deadline() <= this.now)
   }
 
   /** Moves the clock in steps small enough for every timer between. */
   pass(ms: number): void {
     const until = this.now + ms
     while (this.now < until) {
-      this.now = Math.min(until, Math.max(this.now + 1, Math.min(this.node.deadline(), this.now + 1000)))
+      const next = Math.min(...this.members.map(({ node }) => node.deadline()))
+      this.now = Math.min(until, Math.max(this.now + 1, Math.min(next, this.now + 1000)))
       this.drive()
     }
   }
@@ -92,18 +125,48 @@ export class OneNode {
     this.pass(LIMITS.flushMs * 2 + LIMITS.lazyMs)
   }
 
-  open(clientId: string, options: { version?: 3 | 4 | 5; loopback?: boolean } = {}): SpecClient {
-    return new SpecClient(this, clientId, options.version ?? 5, options.loopback ?? true)
+  protected openAt(node: BrokerNode, clientId: string, version: 3 | 4 | 5, loopback = true): SpecClient {
+    return new SpecClient(this, node, clientId, version, loopback)
   }
 
-  /** CONNECT accepted; `present` tells of the session. */
-  connect(clientId: string, fields: Partial<ConnectFields> = {}): SpecClient {
-    const client = this.open(clientId, { version: fields.version ?? 5 })
+  protected connectAt(node: BrokerNode, clientId: string, fields: Partial<ConnectFields>): SpecClient {
+    const client = this.openAt(node, clientId, fields.version ?? 5)
     client.sendConnect(fields)
     const connack = client.expect('connack')
     if (connack.reason !== 0) throw new Error(`${clientId}: CONNACK ${connack.reason.toString(16)}`)
     client.present = connack.sessionPresent
     return client
+  }
+}
+
+export class OneNode extends World {
+  protected readonly members: readonly [Member]
+
+  constructor(config: Partial<NodeConfig> = {}) {
+    super()
+    this.members = [new Member(config, this.now)]
+    this.drive()
+  }
+
+  get node(): BrokerNode {
+    return this.members[0].node
+  }
+
+  get log(): readonly Logged[] {
+    return this.members[0].log
+  }
+
+  set diskAnswers(yes: boolean) {
+    this.members[0].diskAnswers = yes
+  }
+
+  open(clientId: string, options: { version?: 3 | 4 | 5; loopback?: boolean } = {}): SpecClient {
+    return this.openAt(this.node, clientId, options.version ?? 5, options.loopback)
+  }
+
+  /** CONNECT accepted; `present` tells of the session. */
+  connect(clientId: string, fields: Partial<ConnectFields> = {}): SpecClient {
+    return this.connectAt(this.node, clientId, fields)
   }
 
   metric(name: string): number {
@@ -111,9 +174,42 @@ export class OneNode {
   }
 }
 
+/** A pair in sync, over a link that never fails. */
+export class TwoNodes extends World {
+  protected readonly members: readonly [Member, Member]
+
+  constructor(config: Partial<NodeConfig> = {}) {
+    super()
+    const member = (name: string, nonce: number) =>
+      new Member({ ...config, name, nonce, seed: nonce, paired: true }, this.now)
+    this.members = [member('a', 7), member('b', 8)]
+    this.drive()
+    this.a.linkOpened({ peerName: 'b' })
+    this.b.linkOpened({ peerName: 'a' })
+    for (let i = 0; i < 100 && !(this.a.synced && this.b.synced); i++) this.pass(50)
+    if (!this.a.synced || !this.b.synced) throw new Error(`no pair: ${this.a.mode}, ${this.b.mode}`)
+  }
+
+  get a(): BrokerNode {
+    return this.members[0].node
+  }
+
+  get b(): BrokerNode {
+    return this.members[1].node
+  }
+
+  open(node: BrokerNode, clientId: string, version: 3 | 4 | 5 = 5): SpecClient {
+    return this.openAt(node, clientId, version)
+  }
+
+  connect(node: BrokerNode, clientId: string, fields: Partial<ConnectFields> = {}): SpecClient {
+    return this.connectAt(node, clientId, fields)
+  }
+}
+
 /** A client of one node, speaking through a socket that is a pair of calls. */
 export class SpecClient extends ScriptedClient {
-  readonly world: OneNode
+  readonly world: World
   /** The server has closed the connection. */
   closed = false
   /** Of the last CONNACK. */
@@ -121,11 +217,13 @@ export class SpecClient extends ScriptedClient {
   /** Bytes the socket still takes. */
   room = Number.POSITIVE_INFINITY
   reading = true
+  private readonly node: BrokerNode
   private readonly connection: Connection
 
-  constructor(world: OneNode, clientId: string, version: 3 | 4 | 5, loopback: boolean) {
+  constructor(world: World, node: BrokerNode, clientId: string, version: 3 | 4 | 5, loopback: boolean) {
     super(clientId, version)
     this.world = world
+    this.node = node
     const socket: ClientSocket = {
       address: `test:${clientId}`,
       loopback,
@@ -144,22 +242,22 @@ export class SpecClient extends ScriptedClient {
       end: () => {
         if (this.closed) return
         this.closed = true
-        world.node.closed(this.connection)
+        node.closed(this.connection)
       },
     }
-    this.connection = world.node.accept(socket)
+    this.connection = node.accept(socket)
   }
 
   protected transmit(bytes: Uint8Array): void {
     if (this.closed) return
-    this.world.node.data(this.connection, bytes)
+    this.node.data(this.connection, bytes)
     this.world.drive()
   }
 
   /** The socket takes bytes again. */
   unblock(): void {
     this.room = Number.POSITIVE_INFINITY
-    this.world.node.writable(this.connection)
+    this.node.writable(this.connection)
     this.world.drive()
   }
 
@@ -226,7 +324,7 @@ export class SpecClient extends ScriptedClient {
   drop(): void {
     if (this.closed) return
     this.closed = true
-    this.world.node.closed(this.connection)
+    this.node.closed(this.connection)
     this.world.drive()
   }
 
