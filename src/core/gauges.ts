@@ -16,7 +16,7 @@ export function addGauges(node: BrokerNode): void {
   gauge('ring_groups', 'groups the peer has not acknowledged', () => pairing.out.ring.length)
   gauge('ring_bytes', 'bytes the peer has not acknowledged', () => pairing.out.ringBytes)
   gauge('link_lag_ms', 'round trip of the last heartbeat', () => node.lagMs)
-  gauge('link_up', '1 while the link is up', () => (pairing.linkUp ? 1 : 0))
+  gauge('link_up', '1 while the link is up', () => (pairing.link.up ? 1 : 0))
   gauge('ready', '1 while clients may be served', () => (node.ready ? 1 : 0))
   gauge('synced', '1 while both nodes hold everything', () => (node.synced ? 1 : 0))
   gauge('generation', 'generation of the pair', () => pairing.record.generation.n)

@@ -230,25 +230,25 @@ export class BrokerNode implements Broker {
   // ---- the link's and the store's events
 
   linkOpened(info: { peerName: string }): void {
-    this.pairing.linkOpened(info.peerName)
+    this.pairing.link.opened(info.peerName)
   }
 
   linkData(bytes: Uint8Array): void {
     this.metrics.linkBytesIn += bytes.length
     this.begin()
-    this.pairing.linkData(bytes)
+    this.pairing.link.data(bytes)
   }
 
   linkWritable(): void {}
 
   linkClosed(reason: string): void {
     this.begin()
-    this.pairing.linkLost(reason)
+    this.pairing.link.lost(reason)
   }
 
   dialFailed(refused: boolean): void {
     this.begin()
-    this.pairing.dialFailed(refused)
+    this.pairing.link.dialFailed(refused)
   }
 
   stored(turn: Turn): void {
@@ -394,14 +394,14 @@ export class BrokerNode implements Broker {
     this.advance()
     this.runAfterTurn()
     this.pumpAll()
-    if (pairing.join === 'snapshot') pairing.step()
+    if (pairing.join.stage === 'snapshot') pairing.join.step()
     pairing.merge.step()
     // What is written must have its version, so lazy ops go out before a flush.
     if (this.emitter.lazySince + LIMITS.lazyMs <= this.now || this.flushDue) this.emitter.settleAllLazy()
     this.seal()
     for (const f of this.afterSeal.splice(0)) f()
     this.flushStore()
-    pairing.drain()
+    pairing.link.drain()
     this.advance()
     this.writeAll()
     this.plannedAt = this.deadline()
@@ -604,7 +604,7 @@ export class BrokerNode implements Broker {
   /** `tandemq drain`, SIGTERM: hands everything over; mode GONE when the process may end. */
   drainAway(): void {
     this.begin()
-    this.pairing.goAway()
+    this.pairing.leave.go()
   }
 
   status(): Record<string, unknown> {

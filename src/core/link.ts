@@ -1,0 +1,247 @@
+// Link: the transport to the other node: frames out and in, acknowledgements, heartbeats. Knows which part a frame is for, not what
+// it makes of it.
+import { Lsn } from '../base/brand.ts'
+import { ByteWriter } from '../base/bytes.ts'
+import { PeerFault } from '../base/fault.ts'
+import { LIMITS } from '../base/limits.ts'
+import { FrameReader, writeFrame } from '../wire/peer_codec.ts'
+import { type Frame, FrameKind } from '../wire/peer_message.ts'
+import type { BrokerNode } from './node.ts'
+import type { Pairing } from './pairing.ts'
+
+export class Link {
+  up = false
+  /** Links so far: what began on one does not go on with the next. */
+  count = 0
+  /** Dials in a row that failed while there is no link. */
+  failedDials = 0
+  private reader = new FrameReader()
+  private readonly frames = new ByteWriter(4096)
+  /** Monotonic ms at which the next heartbeat is sent. */
+  private heartbeatAt: number
+  private heartbeatSeq = 0
+  private peerSeq = 0
+  /** When heartbeats that have not come back were sent, monotonic ms by number. */
+  private readonly sentAt = new Map<number, number>()
+  /** When the last heartbeat that came back had been sent, monotonic ms. */
+  private echoedAt: number
+  private readonly pairing: Pairing
+  private readonly node: BrokerNode
+
+  constructor(pairing: Pairing) {
+    this.pairing = pairing
+    this.node = pairing.node
+    this.heartbeatAt = this.node.now
+    this.echoedAt = this.node.now
+  }
+
+  // ---- its life
+
+  opened(peerName: string): void {
+    const { pairing } = this
+    if (this.up) this.lost('replaced by a new one')
+    this.up = true
+    this.count++
+    pairing.hello.renew()
+    this.reader = new FrameReader()
+    pairing.out.flowing = false
+    pairing.peerName = peerName
+    this.failedDials = 0
+    const { now } = this.node
+    this.echoedAt = now
+    this.heartbeatAt = now
+    this.peerSeq = 0
+    this.sentAt.clear()
+    pairing.hello.send()
+  }
+
+  /** The peer broke the protocol, or is silent: the link goes, the next one resynchronises. */
+  drop(why: string): void {
+    if (!this.up) return
+    this.node.ports.log.event('link_dropped', { peer: this.pairing.peerName, why })
+    this.lost(why)
+    this.node.ports.link.close(why)
+  }
+
+  lost(why: string): void {
+    if (!this.up) return
+    const { node, pairing } = this
+    this.up = false
+    pairing.out.flowing = false
+    pairing.hello.again = null
+    pairing.join.led = false
+    pairing.lostAt = node.now
+    this.failedDials = 0
+    node.router.qos0 = []
+    node.ports.log.event('link_lost', { peer: pairing.peerName, why, mode: pairing.mode })
+    pairing.linkLost()
+  }
+
+  /** @param refused nobody listens there: the peer's process is dead */
+  dialFailed(refused: boolean): void {
+    const { pairing } = this
+    this.failedDials++
+    if (refused && pairing.mode === 'STALL' && !this.up) pairing.solo.go('refused')
+  }
+
+  // ---- frames out
+
+  /** Goes out with the next drain; dropped where there is no link. */
+  send(frame: Frame): void {
+    if (!this.up) return
+    writeFrame(this.frames, frame)
+  }
+
+  /** One write for everything the link may take now. */
+  drain(): void {
+    const { node, pairing, frames } = this
+    if (!this.up) {
+      frames.clear()
+      return
+    }
+    pairing.hello.send()
+    const { link } = node.ports
+    const { out, in: stream } = pairing
+    if (out.flowing) {
+      let room = LIMITS.linkBacklogBytesMax - link.backlog()
+      while (room > 0 && out.unsent) {
+        const before = frames.length
+        out.write(frames, stream.applied, stream.durable)
+        stream.ackDue = false
+        room -= frames.length - before
+      }
+      if (stream.ackDue && !out.unsent) this.sendAck()
+      const { qos0 } = node.router
+      if (qos0.length > 0) {
+        if (room > 0) this.send([FrameKind.qos0, qos0])
+        else node.metrics.add('dropped_link_busy', qos0.length / 6)
+      }
+    }
+    node.router.qos0 = []
+    node.router.qos0Bytes = 0
+    if (frames.length === 0) return
+    node.metrics.add('link_bytes_out', frames.length)
+    link.send(frames.view())
+    if (frames.buf.length > 4 * LIMITS.frameBatchBytes) frames.buf = new Uint8Array(4096)
+    frames.clear()
+  }
+
+  private sendAck(): void {
+    const { in: stream } = this.pairing
+    stream.ackDue = false
+    this.send([FrameKind.ack, stream.id, stream.applied, stream.durable])
+  }
+
+  // ---- frames in
+
+  data(bytes: Uint8Array): void {
+    const { count } = this
+    try {
+      this.reader.feed(bytes, (frame) => {
+        this.onFrame(frame)
+        return this.up && this.count === count
+      })
+    } catch (error) {
+      if (!(error instanceof PeerFault)) throw error
+      this.node.metrics.add('link_faults')
+      this.drop(error.message)
+    }
+  }
+
+  private onFrame(frame: Frame): void {
+    const { node, pairing } = this
+    switch (frame[0]) {
+      case FrameKind.hello:
+        return pairing.hello.onHello(frame)
+      case FrameKind.heartbeat: {
+        const [, seq, echo, , durable] = frame
+        this.echoed(seq, echo)
+        if (pairing.out.flowing && durable < pairing.out.next) this.acknowledge(pairing.out.acked, durable)
+        return
+      }
+      case FrameKind.ops: {
+        const [, id, first, groups, ack, durable] = frame
+        const { in: stream } = pairing
+        if (id !== stream.id || id === 0) return
+        for (let i = 0; i < groups.length; i++) {
+          if (!stream.accept(Lsn(first + i))) continue
+          if (pairing.off('fifoAck')) this.sendAck()
+          node.applier.group(groups[i] as never)
+        }
+        return this.acknowledge(ack, durable)
+      }
+      case FrameKind.ack:
+        if (frame[1] === pairing.out.id) this.acknowledge(frame[2], frame[3])
+        return
+      case FrameKind.qos0:
+        return node.router.routeQos0(frame[1])
+      case FrameKind.refuse:
+        return pairing.hello.onRefuse(frame[1], frame[2])
+      case FrameKind.evict:
+        return pairing.leave.onEvict(frame[1])
+      case FrameKind.leave:
+        return pairing.solo.onLeave()
+      case FrameKind.alone:
+        return pairing.leave.onAlone()
+      case FrameKind.merge:
+      case FrameKind.merged:
+        return pairing.merge.onFrame(frame)
+      default:
+        return pairing.join.onFrame(frame)
+    }
+  }
+
+  /** @param ack the peer has applied our groups up to this one  @param durable and has these on disk */
+  acknowledge(ack: number, durable: number): void {
+    const { node, pairing } = this
+    const { out } = pairing
+    if (ack >= out.next || durable >= out.next) throw new PeerFault('an acknowledgement of what was never sent')
+    if (ack > out.acked) pairing.progressAt = node.now
+    out.ack(ack, durable)
+    for (let group = out.trim(); group !== undefined; group = out.trim())
+      for (const f of group.forwards) node.forwarded.delete(f.message.seq)
+    if (out.ring.length === 0) pairing.progressAt = node.now
+    if (node.grants.holds.size > 0) node.grants.acked(out.acked)
+    if (out.ringBytes < LIMITS.ringBytesMax / 4) node.resumePublishers()
+  }
+
+  // ---- heartbeats
+
+  /** Sends a heartbeat when it is time for one. */
+  beat(): void {
+    const { node, pairing } = this
+    const { now } = node
+    if (now < this.heartbeatAt) return
+    this.heartbeatAt = now + Math.min(LIMITS.heartbeatMs, node.config.suspectMs / 4)
+    const seq = ++this.heartbeatSeq
+    this.sentAt.set(seq, now)
+    if (this.sentAt.size > 64) this.sentAt.delete(this.sentAt.keys().next().value as number)
+    this.send([FrameKind.heartbeat, seq, this.peerSeq, Math.round(node.lagMs), pairing.in.durable, pairing.mode])
+  }
+
+  /** @param seq the peer's heartbeat  @param echo the last of ours that it has seen */
+  private echoed(seq: number, echo: number): void {
+    this.peerSeq = seq
+    const sent = this.sentAt.get(echo)
+    if (sent === undefined) return
+    this.echoedAt = sent
+    this.node.lagMs = this.node.now - sent
+    for (const old of this.sentAt.keys()) if (old <= echo) this.sentAt.delete(old)
+  }
+
+  /** No heartbeat has come back for too long. */
+  get silent(): boolean {
+    return this.node.now - this.echoedAt > this.node.config.suspectMs
+  }
+
+  /** This process itself stood still: silence so far proves nothing. */
+  forgive(): void {
+    this.echoedAt = this.node.now
+    this.failedDials = 0
+  }
+
+  /** Monotonic ms at which the next heartbeat is due. */
+  deadline(): number {
+    return this.heartbeatAt
+  }
+}
