@@ -169,31 +169,29 @@ export class TandemPair implements Brokers {
 export class Mosquitto implements Brokers {
   readonly pub: number
   readonly sub: number
-  private readonly procs: readonly Proc[]
-  private readonly folder: Folder
+  private readonly procs: Proc[] = []
+  private readonly folder = new Folder()
 
-  private constructor(ports: readonly number[], folder: Folder) {
+  private constructor(ports: readonly number[]) {
     this.pub = ports[0] ?? 0
     this.sub = ports.at(-1) ?? 0
-    this.folder = folder
-    this.procs = ports.map((port, i) => {
-      const file = join(folder.path, `${i}.conf`)
-      const bridge = i === 0 && ports.length > 1 ? bridgeTo(this.sub) : []
-      writeFileSync(file, [...settings(port), ...bridge, ''].join('\n'))
-      return new Proc('mosquitto', ['-c', file])
-    })
   }
 
+  /** Of two, the one with the bridge starts last: it would wait a while where the other is not up yet. */
   static async start(nodes: 1 | 2): Promise<Mosquitto> {
-    const brokers = new Mosquitto(await freePorts(nodes), new Folder())
-    await untilListening(brokers.pub)
-    await untilListening(brokers.sub)
-    if (nodes === 2) await sleep(2500) // the bridge tries again after a second where the other side was not up yet
+    const brokers = new Mosquitto(await freePorts(nodes))
+    const { pub, sub } = brokers
+    if (nodes === 2) await brokers.spawn(sub, [])
+    await brokers.spawn(pub, nodes === 2 ? bridgeTo(sub) : [])
+    if (nodes === 2) await sleep(1000)
     return brokers
   }
 
-  get pid(): number {
-    return this.procs[0]?.child.pid ?? 0
+  private async spawn(port: number, bridge: readonly string[]): Promise<void> {
+    const file = join(this.folder.path, `${port}.conf`)
+    writeFileSync(file, [...settings(port), ...bridge, ''].join('\n'))
+    this.procs.push(new Proc('mosquitto', ['-c', file]))
+    await untilListening(port)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -80,5 +80,6 @@ export async function runRow(
 }
 
 function figureOf(row: Row, figures: LoadFigures): number {
+  if (figures.received === 0) return Number.NaN
   return row.measure === 'rate' ? figures.received : figures.p50Ms
 }
