@@ -4,6 +4,7 @@ import { LIMITS } from '../base/limits.ts'
 import type { Greeting, Role } from '../pair/roles.ts'
 import type { NodeRecord } from '../session/image.ts'
 import { type Frame, FrameKind, type OfferFrame } from '../wire/peer_message.ts'
+import { closeClients } from './clients.ts'
 import { generationFromWire, generationToWire } from './convert.ts'
 import type { BrokerNode } from './node.ts'
 import type { Pairing } from './pairing.ts'
@@ -169,7 +170,7 @@ export class Join {
   /** @param merging both went on alone: the leader takes first what was promised here */
   private follow(merging: boolean): void {
     const { node, pairing } = this
-    if (!pairing.off('followClose')) node.closeClients('this node follows the other one')
+    if (!pairing.off('followClose')) closeClients(node, 'this node follows the other one')
     node.claims.refuse()
     node.grants.holds.clear()
     pairing.closeStreams()
@@ -228,7 +229,7 @@ export class Join {
     const generation = generationFromWire(frame[1])
     const history = frame[2].map(generationFromWire)
     const clusterId = frame[3]
-    node.atBarrier(() => {
+    node.flusher.atBarrier(() => {
       const { record, peerName } = pairing
       pairing.write({ ...record, clusterId, generation, history, status: 'INSYNC', peerName }, () => {
         this.insync = true
@@ -255,7 +256,7 @@ export class Join {
     this.stage = 'none'
     this.offering = false
     node.snapshots.stop()
-    node.barrier = null
+    node.flusher.dropBarrier()
     if (!pairing.solo.deciding) pairing.closeStreams()
   }
 }

@@ -2,6 +2,7 @@
 // handed over in grants.ts.
 import { LIMITS } from '../base/limits.ts'
 import { FrameKind, type GenerationWire } from '../wire/peer_message.ts'
+import { closeClients, disconnectClients } from './clients.ts'
 import { generationFromWire } from './convert.ts'
 import type { BrokerNode } from './node.ts'
 import type { Pairing } from './pairing.ts'
@@ -32,7 +33,7 @@ export class Leave {
     this.away = 'granting'
     this.since = node.now
     node.ports.log.event('draining', { peer: pairing.peerName, handsOver: pairing.mode === 'SYNC' })
-    node.disconnectClients(pairing.mode === 'SYNC')
+    disconnectClients(node, pairing.mode === 'SYNC')
   }
 
   /** Some sessions more are handed over; then LEAVE, then an end without the peer's word where that does not come. */
@@ -49,8 +50,8 @@ export class Leave {
     }
     if (this.away === 'left' && link.up && !late) return
     this.away = 'left'
-    if (pairing.mode === 'GONE' || node.barrier !== null || pairing.writing) return
-    node.atBarrier(() => pairing.to('GONE'))
+    if (pairing.mode === 'GONE' || node.flusher.hasBarrier || pairing.writing) return
+    node.flusher.atBarrier(() => pairing.to('GONE'))
   }
 
   /** The peer is durably alone: this node's state is outdated from now on. */
@@ -69,7 +70,7 @@ export class Leave {
     if (generationFromWire(generation).n <= pairing.record.generation.n) return
     node.ports.log.event('evicted', { by: pairing.peerName })
     if (pairing.mode !== 'SYNC' && pairing.mode !== 'STALL') return
-    node.closeClients('the other node went on alone')
+    closeClients(node, 'the other node went on alone')
     node.claims.refuse()
     pairing.closeStreams()
     pairing.join.insync = false

@@ -202,7 +202,7 @@ export class Link {
       for (const f of group.forwards) node.forwarded.delete(f.message.seq)
     if (out.ring.length === 0) pairing.progressAt = node.now
     if (node.grants.holds.size > 0) node.grants.acked(out.acked)
-    if (out.ringBytes < LIMITS.ringBytesMax / 4) node.resumePublishers()
+    if (out.ringBytes < LIMITS.ringBytesMax / 4) node.backPressure.resume()
   }
 
   // ---- heartbeats

@@ -118,7 +118,7 @@ export class Merge {
     this.finishSession()
     this.asking = false
     this.wanted = false
-    node.atBarrier(() => node.pairing.join.lead())
+    node.flusher.atBarrier(() => node.pairing.join.lead())
   }
 
   private take(op: Op): void {

@@ -9,6 +9,7 @@ import { type Mode, moveMode, serves } from '../pair/modes.ts'
 import { OutStream } from '../pair/out_stream.ts'
 import type { NodeRecord } from '../session/image.ts'
 import { FrameKind } from '../wire/peer_message.ts'
+import { closeClients } from './clients.ts'
 import { Hello } from './hello.ts'
 import { Join } from './join.ts'
 import { Leave } from './leave.ts'
@@ -177,7 +178,7 @@ export class Pairing {
 
   /** Our changes must be on disk before they are promised, or the peer's before it is told. */
   get flushEagerly(): 'no' | 'write' | 'sync' {
-    if (this.mode === 'SOLO' || this.join.offering || this.node.barrier !== null) return 'sync'
+    if (this.mode === 'SOLO' || this.join.offering || this.node.flusher.hasBarrier) return 'sync'
     if (this.mode !== 'SYNC') return 'sync'
     if (this.node.config.ack === 'both-disk' || this.peerAck === 'both-disk' || this.peerAck === 'peer-disk')
       return 'sync'
@@ -192,7 +193,7 @@ export class Pairing {
       case 'SYNC':
         return this.to('STALL')
       case 'JOINING':
-        node.barrier = null
+        node.flusher.dropBarrier()
         this.merge.stop()
         if (join.insync) return this.to('STALL')
         this.closeStreams()
@@ -261,7 +262,7 @@ export class Pairing {
       partition === 'available' || (typeof partition === 'object' && partition.prefer === name) || why === 'T_stuck'
     if (may) return this.solo.go(why)
     if (this.mode !== 'STALL') return
-    this.node.closeClients('the policy leaves service to the other node')
+    closeClients(this.node, 'the policy leaves service to the other node')
     this.node.claims.refuse()
     this.to('FENCED')
   }

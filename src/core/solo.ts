@@ -41,7 +41,7 @@ export class Solo {
     if (!pairing.off('rerouteFirst')) this.reroute()
     const then = (): void => pairing.write(this.record(), () => this.became(why))
     if (pairing.off('barrierFirst')) then()
-    else node.atBarrier(then)
+    else node.flusher.atBarrier(then)
   }
 
   /** The first node alone founds the pair: it has its name from that start. */

@@ -1,0 +1,30 @@
+// Keep alive: connections that are silent for too long end, before CONNECT and after it. Knows nothing of their sessions.
+import { LIMITS } from '../base/limits.ts'
+import type { Connection } from '../connection/connection.ts'
+import { Reason } from '../wire/reason.ts'
+import type { BrokerNode } from './node.ts'
+
+/** Looks at each connection whose time is over. */
+export function tickKeepAlive(node: BrokerNode): void {
+  for (;;) {
+    const c = node.keepAlive.due(node.now)
+    if (c === undefined) return
+    node.begin()
+    due(node, c)
+  }
+}
+
+function due(node: BrokerNode, c: Connection): void {
+  if (c.state !== 'open') {
+    if (c.state === 'waiting') {
+      node.metrics.add('connect_timeouts')
+      c.close()
+    } else if (c.state === 'claiming') node.keepAlive.set(c, node.now + LIMITS.connectTimeoutMs)
+    return
+  }
+  if (c.keepAliveMs === 0) return
+  const at = c.lastHeard + c.keepAliveMs
+  if (at > node.now) return node.keepAlive.set(c, at)
+  node.metrics.add('keep_alive_timeouts')
+  c.disconnect(Reason.keepAliveTimeout, 'keep alive timeout', false) // [MQTT-3.1.2-22]
+}
