@@ -1,4 +1,5 @@
 // Check delivery: what was acknowledged arrived, once and in order, at every session that was subscribed. Runs at the end.
+import { matches } from '../../src/topic/name.ts'
 import type { Cluster } from './cluster.ts'
 import type { Account, Delivery, Msg } from './history.ts'
 
@@ -74,7 +75,7 @@ function inOrder(cluster: Cluster): void {
       known.add(msg.i)
       if (!first || d.retain || msg.will !== null || cluster.history.account(msg.client).shared) continue
       if (d.qos === 0 && !calm) continue
-      const steady = account.subs.some((s) => s.sure <= msg.sent && s.unsure > d.at && s.filter !== '')
+      const steady = account.subs.some((s) => s.sure <= msg.sent && s.unsure > d.at && matches(s.filter, msg.topic))
       if (!steady || account.explains(msg).length === 0) continue
       const key = `${msg.client} ${msg.topic} ${msg.qos} ${d.qos}`
       const before = last.get(key)

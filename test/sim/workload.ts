@@ -50,6 +50,7 @@ export class Workload {
     }
     if (client.owed.length > 0 && (!spec.late || calm || prng.chance(0.3))) {
       client.acknowledge()
+      for (let n = 0; calm && n < 20; n++) client.acknowledge()
       if (!calm && prng.chance(0.5)) return
     }
     if (spec.keepAliveSec > 0) client.ping()
