@@ -253,7 +253,11 @@ export class PeerLink implements LinkPort {
     pipe.events = {
       onData: (bytes) => this.events?.linkData(bytes),
       onDrain: () => this.events?.linkWritable(),
-      onClose: (why) => this.onLost(why, performance.now() - openedAt < SETTLED_MS ? backoffMs() : 0),
+      onClose: (why) => {
+        // Node's sockets tell it also of one that this side has ended.
+        if (this.current?.pipe !== pipe) return
+        this.onLost(why, performance.now() - openedAt < SETTLED_MS ? backoffMs() : 0)
+      },
     }
     const sameHost = isLoopback(pipe.remote) || pipe.remote === pipe.local
     this.events?.linkOpened({ peerName: peer.name, dialed, sameHost })
