@@ -99,7 +99,14 @@ export class Proc {
   }
 
   signal(name: NodeJS.Signals): void {
-    if (this.isUp) this.child.kill(name)
+    const { pid } = this.child
+    if (!this.isUp || pid === undefined) return
+    // Not child.kill: on Deno a child that was sent a signal is reported as killed by it, whatever its exit code.
+    try {
+      process.kill(pid, name)
+    } catch {
+      // it has just ended
+    }
   }
 
   /** Resolves once it is gone. */
