@@ -71,7 +71,9 @@ export class Owners {
     node.presences.set(presence)
     node.presences.emit(presence)
     this.online(session, packet.sessionExpiry)
-    this.attach(c, session, present, node.need())
+    // What a former connection did may still be on its way to the disk; what is sent again rests on it.
+    const rests = present && !node.config.mutations.has('reackNeed')
+    this.attach(c, session, present, rests ? Math.max(node.need(), node.turns.current - 1) : node.need())
   }
 
   /** A new session. @param expiry seconds it outlives its connection; 0: known to this node alone  @param mine this node owns it */

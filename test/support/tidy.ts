@@ -172,8 +172,9 @@ export function arrows(files: readonly Source[]): Finding[] {
 
 export function packages(files: readonly Source[]): Finding[] {
   return each(files, (file, add) => {
-    for (const { from, line } of importsOf(file)) {
-      if (from.startsWith('.') || from.startsWith('node:')) continue
+    for (const { from, line, typeOnly } of importsOf(file)) {
+      // Types of a runtime are gone before anything runs.
+      if (from.startsWith('.') || from.startsWith('node:') || typeOnly) continue
       const owner = PACKAGE_OWNERS[from]
       if (owner === undefined) add(line, `imports the package ${from}, which is no runtime dependency`)
       else if (layerOf(file.path) !== owner) add(line, `only ${owner} may import ${from}`)
