@@ -27,7 +27,7 @@ defaults
   timeout connect 1s
   timeout client 1h
   timeout server 1h
-  timeout check 500ms
+  timeout check 1s
 
 frontend mqtt
   mode tcp
