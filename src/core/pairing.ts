@@ -197,7 +197,8 @@ export class Pairing {
         this.merge.stop()
         if (join.insync) return this.to('STALL')
         this.closeStreams()
-        return this.to(this.record.status === 'SOLO' ? 'SOLO' : 'WAIT_PEER')
+        // What the record will say counts: OUTDATED may be on its way to the disk.
+        return this.to((this.writes.at(-1)?.record ?? this.record).status === 'SOLO' ? 'SOLO' : 'WAIT_PEER')
       case 'SOLO':
         this.merge.stop()
         if (join.offering && !this.off('leaderFirst') && this.record.status === 'INSYNC') return this.to('STALL')
