@@ -99,7 +99,11 @@ export class Client implements WireOwner {
       this.forget()
       account.end(now, false)
       account.exists = 'maybe'
-    } else if (account.exists === 'no' && lasting) account.exists = 'maybe'
+    } else if (account.exists === 'no' && lasting) {
+      // Its former session ended with its connection, and with it what the client owed.
+      this.forget()
+      account.exists = 'maybe'
+    }
     this.conn = conn
     this.up = false
     this.pending = null
