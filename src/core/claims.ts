@@ -127,6 +127,19 @@ export class Claims {
     claim.held = null
   }
 
+  /**
+   * A session given away unasked: what this node forwarded and the peer has not acknowledged may have met it neither there nor
+   * here. What did meet it there stands in its queue, for the peer says what it has acknowledged before it gives away (leave.ts).
+   */
+  private foldForwarded(session: Session): void {
+    const { node } = this
+    for (const message of node.forwarded.values()) {
+      const want = node.router.wanted(session, message)
+      if (want !== null && !node.sessions.has(session, message))
+        append(node, session, message, want.qos, want.retain, want.ids)
+    }
+  }
+
   /** The claims' hold queues become shadows: nobody will answer. */
   heldToShadows(): void {
     const { node } = this
@@ -172,6 +185,8 @@ export class Claims {
       node.sessions.end(session)
       session = undefined
     }
+    const asked = claim !== undefined && sameConn(claim.connId, connId)
+    if (session !== undefined && present === 1 && !asked) this.foldForwarded(session)
     if (claim?.held) this.foldHeld(claim, session, present === 1)
     const pending = claim?.pending ?? null
     node.metrics.add('handovers_in')

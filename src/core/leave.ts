@@ -42,7 +42,9 @@ export class Leave {
     const { link } = pairing
     const late = node.now - this.since > LIMITS.claimTimeoutMs
     if (pairing.mode === 'SYNC' && link.up && !late) {
-      if (this.away === 'granting' && node.grants.grantAll(LIMITS.snapshotItemsPerStep)) {
+      // All that met the sessions so far is written, with the acknowledgement of what it came from: see Claims.foldForwarded.
+      if (this.away !== 'granting' || pairing.out.unsent) return
+      if (node.grants.grantAll(LIMITS.snapshotItemsPerStep) && this.arrived) {
         this.away = 'left'
         node.afterSeal.push(() => link.send([FrameKind.leave, 'drain']))
       }
@@ -52,6 +54,12 @@ export class Leave {
     this.away = 'left'
     if (pairing.mode === 'GONE' || node.flusher.hasBarrier || pairing.writing) return
     node.flusher.atBarrier(() => pairing.to('GONE'))
+  }
+
+  /** The peer has all groups there are: LEAVE must not overtake them, for the peer takes none behind it. */
+  private get arrived(): boolean {
+    const { out } = this.pairing
+    return !this.node.emitter.hasOps && out.acked === out.next - 1
   }
 
   /** The peer is durably alone: this node's state is outdated from now on. */
