@@ -414,6 +414,60 @@ both('a change of expiry with DISCONNECT holds on the other node', (world, here,
   assert.ok(world.connect(there, 'c', kept).present)
 })
 
+// ---- a node that leaves
+
+both(
+  'a drained node takes nothing along: what its clients were sent comes again with DUP, what they acknowledged does not',
+  (world, here, there) => {
+    const names = ['c', 'd', 'e']
+    const p = world.connect(there, 'p', kept)
+    const clients = names.map((name) => {
+      const c = world.connect(here, name, kept)
+      c.subscribe('t', 2)
+      return c
+    })
+    for (let i = 0; i < 6; i++) p.publish('t', `${i}`, { qos: i % 2 === 0 ? 1 : 2 })
+    const sent = clients.map((c) => c.takeAll().flatMap((packet) => (packet.cmd === 'publish' ? [packet] : [])))
+    for (const [i, c] of clients.entries()) {
+      assert.is(sent[i]!.length, 6)
+      c.sendPuback(sent[i]![0]!.packetId)
+      c.sendPubrec(sent[i]![1]!.packetId)
+      c.expect('pubrel')
+    }
+    here.drainAway()
+    world.drive()
+    for (const c of clients) c.expectDisconnect(0x9c)
+    world.pass(100)
+    assert.is(here.mode, 'GONE')
+    assert.is(there.mode, 'SOLO')
+    for (const [i, name] of names.entries()) {
+      const packets = world.connect(there, name, kept).takeAll()
+      assert.equal(
+        packets.map((packet) => (packet.cmd === 'publish' ? [packet.packetId, packet.dup] : packet.cmd)),
+        ['pubrel', ...sent[i]!.slice(2).map((d) => [d.packetId, true])],
+      )
+    }
+  },
+)
+
+both('a drain under way loses nothing that is published meanwhile', (world, here, there) => {
+  const names = Array.from({ length: 500 }, (_, i) => `c${i}`)
+  for (const name of names) {
+    const c = world.connect(here, name, kept)
+    c.subscribe('t', 1)
+    c.drop()
+  }
+  const p = world.connect(there, 'p', kept)
+  p.publish('t', '0', { qos: 1 })
+  here.drainAway()
+  p.publish('t', '1', { qos: 1 })
+  p.publish('t', '2', { qos: 1 })
+  world.pass(200)
+  p.publish('t', '3', { qos: 1 })
+  assert.is(here.mode, 'GONE')
+  for (const name of names) assert.equal(world.connect(there, name, kept).deliveries(), ['t=0', 't=1', 't=2', 't=3'])
+})
+
 // ---- answers
 
 both(
