@@ -50,11 +50,11 @@ export class Emitter {
     if (this.visible(session)) this.emit(op())
   }
 
-  pub(op: PubOp, forward: Message | null): void {
+  pub(op: PubOp, forward: Message | null, keepers: readonly Session[] | null): void {
     if (!this.on) return
     this.emit(op)
     this.bytes += op[4].length
-    if (forward !== null) this.forwards.push({ op, message: forward })
+    if (forward !== null) this.forwards.push({ op, message: forward, keepers })
   }
 
   enqueue(session: Session, item: EnqItemWire): void {

@@ -199,7 +199,10 @@ export class Link {
     if (ack > out.acked) pairing.progressAt = node.now
     out.ack(ack, durable)
     for (let group = out.trim(); group !== undefined; group = out.trim())
-      for (const f of group.forwards) node.forwarded.delete(f.message.seq)
+      for (const f of group.forwards) {
+        node.forwarded.delete(f.message.seq)
+        pairing.letGo(f)
+      }
     if (out.ring.length === 0) pairing.progressAt = node.now
     if (node.grants.holds.size > 0) node.grants.acked(out.acked)
     if (out.ringBytes < LIMITS.ringBytesMax / 4) node.backPressure.resume()

@@ -6,7 +6,7 @@ import { GENERATION_NONE, type Generation } from '../base/identity.ts'
 import { LIMITS } from '../base/limits.ts'
 import { InStream } from '../pair/in_stream.ts'
 import { type Mode, moveMode, serves } from '../pair/modes.ts'
-import { OutStream } from '../pair/out_stream.ts'
+import { type Forward, OutStream } from '../pair/out_stream.ts'
 import type { NodeRecord } from '../session/image.ts'
 import { FrameKind } from '../wire/peer_message.ts'
 import { closeClients } from './clients.ts'
@@ -209,6 +209,8 @@ export class Pairing {
   /** Both streams end, and with them what only has a meaning on them. */
   closeStreams(): void {
     const { node } = this
+    for (const group of this.out.ring) for (const forward of group.forwards) this.letGo(forward)
+    for (const forward of node.emitter.pendingForwards()) this.letGo(forward)
     node.emitter.close()
     this.out.close()
     this.in.close()
@@ -216,6 +218,12 @@ export class Pairing {
     node.interest.clearPeer()
     node.snapshots.stop()
     node.snapshots.stopReceiving()
+  }
+
+  /** Acknowledged, or kept as a shadow, or the leader's now. */
+  letGo({ keepers, message }: Forward): void {
+    if (keepers === null) return
+    for (const session of keepers) this.node.sessions.dropForward(session, message)
   }
 
   // ---- time

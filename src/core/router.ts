@@ -64,6 +64,7 @@ export class Router {
     const commit = recorded !== null && !off.has('commitFan') ? node.turns.current : 0
     const streaming = emitter.on
     let targets: TargetWire[] | null = null
+    let keepers: Session[] | null = null
     let kept: Message | null = null
     let forward = false
     let qos0 = false
@@ -102,6 +103,12 @@ export class Router {
         this.shadow(session, kept, qos, retain, target.ids)
       } else {
         forward = true
+        if (recorded !== null) {
+          kept = pub.message(delivery.identify, node.now)
+          node.sessions.addForward(session, { message: kept, qos, retain, subscriptionIds: target.ids })
+          keepers ??= []
+          keepers.push(session)
+        }
         const claim = node.claims.open.get(session.clientId)
         if (claim?.held && !off.has('hold')) {
           node.claims.hold(claim, pub.message(delivery.identify, node.now))
@@ -143,7 +150,7 @@ export class Router {
         willOf,
       ]
       const refer = forward || pub.retain
-      emitter.pub(op, refer ? kept : null)
+      emitter.pub(op, refer ? kept : null, keepers)
       if (refer) node.forwarded.set(kept.seq, kept)
     } else if (qos0 && streaming) this.sendQos0()
     if (commit > 0 && pub.isKept) pub.message(delivery.identify, node.now).commit = commit

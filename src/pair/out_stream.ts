@@ -5,6 +5,7 @@ import type { ByteWriter } from '../base/bytes.ts'
 import { Deque } from '../base/deque.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Message } from '../session/message.ts'
+import type { Session } from '../session/session.ts'
 import { encodeGroup, writeOps } from '../wire/peer_codec.ts'
 import type { Op, PubOp } from '../wire/peer_message.ts'
 import { SentNames } from './names.ts'
@@ -17,7 +18,12 @@ export type Group = {
   readonly forwards: readonly Forward[]
 }
 
-export type Forward = { readonly op: PubOp; readonly message: Message }
+export type Forward = {
+  readonly op: PubOp
+  readonly message: Message
+  /** Sessions of the peer that keep it here until it is acknowledged; null: none. */
+  readonly keepers: readonly Session[] | null
+}
 
 export class OutStream {
   /** 0: closed, nothing is numbered. New at each full synchronisation. */

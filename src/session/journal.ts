@@ -155,9 +155,10 @@ export class Journal {
       session.dirtyShadows = false
       if (session.ended) continue
       if (session.shadowsStored) batch.shadowsGone.push(session.clientId)
-      session.shadowsStored = session.shadows.length > 0
-      for (const { message, qos, retain, subscriptionIds } of session.shadows)
-        batch.shadows.push({ client: session.clientId, message: rowOf(message), qos, retain, subscriptionIds })
+      session.shadowsStored = session.shadows.length + session.forwards.length > 0
+      for (const kept of [session.shadows, session.forwards])
+        for (const { message, qos, retain, subscriptionIds } of kept)
+          batch.shadows.push({ client: session.clientId, message: rowOf(message), qos, retain, subscriptionIds })
     }
     for (const topic of this.retained) {
       const item = retainedOf(topic)

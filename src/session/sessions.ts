@@ -66,6 +66,8 @@ export class Sessions {
     this.queuedMessages -= session.queue.count
     this.queuedBytes -= session.queue.bytes
     for (const shadow of session.shadows) this.journal.release(shadow.message)
+    for (const forward of session.forwards) this.journal.release(forward.message)
+    session.forwards = NO_SHADOWS
     session.subscriptions = NO_SUBSCRIPTIONS
     session.queue = NO_QUEUE
     session.inflight = NO_INFLIGHT
@@ -170,6 +172,22 @@ export class Sessions {
     if (session.shadows === NO_SHADOWS) session.shadows = []
     session.shadows.push(shadow)
     this.journal.hold(shadow.message)
+    this.journal.shadow(session)
+  }
+
+  addForward(session: Session, forward: Shadow): void {
+    if (session.forwards === NO_SHADOWS) session.forwards = []
+    session.forwards.push(forward)
+    this.journal.hold(forward.message)
+    this.journal.shadow(session)
+  }
+
+  /** The owner has it, or it is kept as a shadow: no need to keep it as a forward. */
+  dropForward(session: Session, message: Message): void {
+    const at = session.forwards.findIndex((f) => f.message === message)
+    if (at === -1) return
+    session.forwards.splice(at, 1)
+    this.journal.release(message)
     this.journal.shadow(session)
   }
 
