@@ -67,7 +67,6 @@ export const SETTINGS: readonly Setting[] = [
   advanced('max-keep-alive', 'SECONDS', 'longest keep alive granted; 0: no limit (default 0)'),
   advanced('max-qos', 'QOS', 'highest quality of service offered (default 2)'),
   advanced('no-retained', null, 'take no retained messages'),
-  advanced('queue-qos0', null, 'keep QoS 0 messages for offline sessions too'),
   advanced('proxy-protocol', null, 'clients come through a load balancer that sends PROXY headers, version 1 or 2'),
   advanced('log-level', 'LEVEL', 'error, warn, info or debug (default info)'),
   advanced('log-format', 'FORMAT', 'text or json (default text)'),
@@ -87,4 +86,5 @@ export const SETTINGS: readonly Setting[] = [
   planned('discover', null),
   planned('topic-alias-maximum', 'N'),
   planned('ws-origin', 'ORIGIN'),
+  planned('queue-qos0', null),
 ]

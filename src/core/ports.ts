@@ -76,8 +76,6 @@ export type NodeConfig = {
   readonly keepAliveMax: number
   readonly qosMax: 0 | 1 | 2
   readonly retainAvailable: boolean
-  /** Keep QoS 0 messages for offline persistent sessions too. */
-  readonly queueQos0: boolean
   /** 32 random bits of this start, and 96 for ids it makes up. */
   readonly nonce: number
   readonly seed: number

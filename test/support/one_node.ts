@@ -35,7 +35,6 @@ export const CONFIG: NodeConfig = {
   keepAliveMax: 0,
   qosMax: 2,
   retainAvailable: true,
-  queueQos0: false,
   nonce: 7,
   seed: 7,
   mutations: new Set(),
