@@ -132,7 +132,7 @@ export class Drainer {
     node.begin()
     let lsn = 0
     if (ops.length > 0 && pairing.out.id > 0) {
-      lsn = pairing.out.append(ops, turns.current, forwards)
+      lsn = pairing.out.append(ops, turns.current, pairing.in.applied, forwards)
       if (grants.holds.size > 0) grants.number(turns.current, lsn)
     }
     turns.end(lsn, pairing.out.id)

@@ -5,7 +5,7 @@ import { ByteWriter } from '../base/bytes.ts'
 import { PeerFault } from '../base/fault.ts'
 import { LIMITS } from '../base/limits.ts'
 import { FrameReader, writeFrame } from '../wire/peer_codec.ts'
-import { type Frame, FrameKind } from '../wire/peer_message.ts'
+import { type Frame, FrameKind, type Op } from '../wire/peer_message.ts'
 import type { BrokerNode } from './node.ts'
 import type { Pairing } from './pairing.ts'
 
@@ -106,11 +106,11 @@ export class Link {
       let room = LIMITS.linkBacklogBytesMax - link.backlog()
       while (room > 0 && out.unsent) {
         const before = frames.length
-        out.write(frames, stream.applied, stream.durable)
-        stream.ackDue = false
+        if (out.write(frames, stream.durable) === stream.applied) stream.ackDue = false
         room -= frames.length - before
       }
-      if (stream.ackDue && !out.unsent) this.sendAck()
+      // Never ahead of what was derived from it: neither of groups that wait nor of ops that are not a group yet (pair.md H5).
+      if (stream.ackDue && !out.unsent && !node.emitter.hasOps) this.sendAck()
       const { qos0 } = node.router
       if (qos0.length > 0) {
         if (room > 0) this.send([FrameKind.qos0, qos0])
@@ -166,7 +166,7 @@ export class Link {
         for (let i = 0; i < groups.length; i++) {
           if (!stream.accept(Lsn(first + i))) continue
           if (pairing.off('fifoAck')) this.sendAck()
-          node.applier.group(groups[i] as never)
+          this.apply(groups[i] as Op[])
         }
         return this.acknowledge(ack, durable)
       }
@@ -188,6 +188,16 @@ export class Link {
         return pairing.merge.onFrame(frame)
       default:
         return pairing.join.onFrame(frame)
+    }
+  }
+
+  /** A group that cannot be applied as a whole leaves a state that no resume may build on: both nodes synchronise anew. */
+  private apply(ops: readonly Op[]): void {
+    try {
+      this.node.applier.group(ops)
+    } catch (error) {
+      this.pairing.in.close()
+      throw error
     }
   }
 

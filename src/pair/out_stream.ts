@@ -14,6 +14,8 @@ export type Group = {
   readonly lsn: number
   readonly turn: number
   readonly bytes: Uint8Array
+  /** Everything derived from the peer's groups up to this one stands in this group or before it. */
+  readonly applied: number
   /** Publishes in it that the peer must route, for re-routing when it is gone. */
   readonly forwards: readonly Forward[]
 }
@@ -57,11 +59,12 @@ export class OutStream {
     this.ringBytes = 0
   }
 
-  append(ops: readonly Op[], turn: number, forwards: readonly Forward[]): number {
+  /** @param applied the peer's last group applied when this one was closed */
+  append(ops: readonly Op[], turn: number, applied: number, forwards: readonly Forward[]): number {
     assert(this.id > 0, 'stream is open')
     const bytes = encodeGroup(ops)
     const lsn = this.next++
-    this.ring.push({ lsn, turn, bytes, forwards })
+    this.ring.push({ lsn, turn, bytes, applied, forwards })
     this.ringBytes += bytes.length
     return lsn
   }
@@ -94,21 +97,27 @@ export class OutStream {
     return this.flowing && this.sent + 1 < this.next
   }
 
-  /** Writes one frame of what is not sent yet. @returns false when there was nothing */
-  write(w: ByteWriter, ack: number, durable: number): boolean {
-    if (!this.unsent) return false
+  /**
+   * Writes one frame of what is not sent yet. Its acknowledgement covers no more than what the groups in it (and before it) were
+   * derived from: a later frame may never arrive.
+   * @returns the acknowledgement it carries
+   */
+  write(w: ByteWriter, durable: number): number {
+    assert(this.unsent, 'there is something to write')
     const first = this.sent + 1
     const base = (this.ring.peek() as Group).lsn
     assert(first >= base, 'what is not sent is still in the ring')
     const groups: Uint8Array[] = []
     let bytes = 0
+    let applied = 0
     for (let lsn = first; lsn < this.next && (bytes < LIMITS.frameBatchBytes || groups.length === 0); lsn++) {
       const group = this.ring.at(lsn - base)
       groups.push(group.bytes)
+      applied = group.applied
       bytes += group.bytes.length
       this.sent = lsn
     }
-    writeOps(w, this.id, first, groups, ack, durable)
-    return true
+    writeOps(w, this.id, first, groups, applied, Math.min(durable, applied))
+    return applied
   }
 }
