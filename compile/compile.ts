@@ -80,6 +80,9 @@ function build(options: Options, target: Target | null, file: string): void {
     [
       'build',
       '--compile',
+      // Parsed ahead: the start to the first packet takes half the time.
+      '--bytecode',
+      '--format=esm',
       // Names and lines stay, so that a stack trace from the field can be read; size is the runtime's, not ours.
       '--minify-syntax',
       '--define',

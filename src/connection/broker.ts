@@ -30,6 +30,8 @@ export interface Broker {
   begin(): void
   /** False while this node may serve nobody. */
   readonly serving: boolean
+  /** ... or in a moment: a CONNECT is kept until it is decided. */
+  readonly admitting: boolean
   /** All places are taken, and none of them by this client. */
   fullFor(clientId: string): boolean
   assignClientId(): string

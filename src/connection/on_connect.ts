@@ -15,7 +15,7 @@ export function onConnect(c: Connection, packet: Connect): void {
     return refuse(c, Reason.badAuthenticationMethod, 'enhanced authentication is not supported') // [MQTT-4.12.0-1]
   if (!c.socket.loopback && !broker.policy.allowAnonymous)
     return refuse(c, Reason.notAuthorized, 'anonymous clients are accepted from this machine only')
-  if (!broker.serving) return refuse(c, Reason.serverUnavailable, 'not ready')
+  if (!broker.admitting) return refuse(c, Reason.serverUnavailable, 'not ready')
   let { clientId } = packet
   if (clientId === '') {
     // [MQTT-3.1.3-8], [MQTT-3.1.3-9] of 3.1.1; 3.1 knows no empty identifier

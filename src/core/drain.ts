@@ -43,7 +43,7 @@ export class Drainer {
     this.advance()
     this.runAfterTurn()
     this.pumpAll()
-    if (pairing.join.stage === 'snapshot') pairing.join.step()
+    pairing.join.step()
     pairing.merge.step()
     // What is written must have its version, so lazy ops go out before a flush.
     if (emitter.lazySince + LIMITS.lazyMs <= node.now || node.flusher.due) emitter.settleAllLazy()

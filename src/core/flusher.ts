@@ -99,10 +99,10 @@ export class Flusher {
 
   /** The peer's groups up to this one are as safe here as it wants to know. */
   private durableUpTo(applied: number): void {
-    const { in: stream, peerAck } = this.node.pairing
+    const { in: stream, mode, peerAck } = this.node.pairing
     if (applied <= stream.durable || applied > stream.applied) return
     stream.durable = applied
-    if (peerAck !== 'peer-ram') stream.ackDue = true
+    if (peerAck !== 'peer-ram' || mode === 'JOINING') stream.ackDue = true
   }
 
   /** Monotonic ms at which the next batch may go out; Infinity: none waits, or the store has enough. */

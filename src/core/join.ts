@@ -11,7 +11,9 @@ import type { Pairing } from './pairing.ts'
 
 export class Join {
   /** Where it stands, on the leader. */
-  stage: 'none' | 'wait' | 'snapshot' | 'offer' = 'none'
+  stage: 'none' | 'wait' | 'snapshot' | 'settle' | 'offer' = 'none'
+  /** The group that ends the snapshot. */
+  private lastLsn = 0
   /** From SNAP_END to OK the leader's promises hang on both nodes. */
   offering = false
   /** The follower's record says INSYNC: it may go on as a full member. */
@@ -123,9 +125,17 @@ export class Join {
   /** A slice of the snapshot, as far as the link keeps up; after the last one, OFFER. */
   step(): void {
     const { node, pairing } = this
-    if (this.stage !== 'snapshot' || !pairing.link.up) return
-    if (pairing.out.ringBytes > 4 * LIMITS.snapshotBytesPerStep) return
+    if (!pairing.link.up) return
+    if (this.stage === 'settle' && pairing.out.ackedDurable >= this.lastLsn) return this.offer()
+    if (this.stage !== 'snapshot' || pairing.out.ringBytes > 4 * LIMITS.snapshotBytesPerStep) return
     if (!node.snapshots.step()) return
+    // While it is offered, promises hang on both nodes: not before the follower has the snapshot on its disk.
+    this.stage = 'settle'
+    this.lastLsn = pairing.out.next
+  }
+
+  private offer(): void {
+    const { pairing } = this
     this.stage = 'offer'
     this.offering = true
     const offered: NodeRecord = { ...pairing.nextRecord('INSYNC'), peerName: pairing.peerName }

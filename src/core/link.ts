@@ -244,7 +244,10 @@ export class Link {
 
   /** No heartbeat has come back for too long. */
   get silent(): boolean {
-    return this.node.now - this.echoedAt > this.node.config.suspectMs
+    // A join moves all there is, and no promise hangs on the follower yet: it may be slow.
+    const { config, pairing } = this.node
+    const joining = pairing.mode === 'JOINING' || pairing.join.stage !== 'none'
+    return this.node.now - this.echoedAt > (joining ? config.stuckMs : config.suspectMs)
   }
 
   /** This process itself stood still: silence so far proves nothing. */

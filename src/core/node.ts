@@ -189,6 +189,10 @@ export class BrokerNode implements Broker {
     return this.pairing.synced
   }
 
+  get admitting(): boolean {
+    return this.pairing.admitting
+  }
+
   get serving(): boolean {
     return this.pairing.serving
   }

@@ -32,6 +32,8 @@ export class Owners {
     c.connId = { boot: node.boot, n: ++node.connections }
     this.cutLeaving(client)
     node.presences.due.clear(client) // back within the grace; a will that waits is decided below
+    // Nobody is asked, but whoever waits is served as soon as this node may serve alone.
+    if (node.pairing.mode === 'DECIDE') return node.claims.ask(c, packet)
     if (node.sessions.get(client)?.mine) return this.connectLocal(c)
     if (node.pairing.mode === 'SOLO') {
       node.claims.drop(client)

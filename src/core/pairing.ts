@@ -164,6 +164,11 @@ export class Pairing {
     return this.node.config.ack === 'peer-ram' ? this.out.acked : Math.min(this.out.acked, this.out.ackedDurable)
   }
 
+  /** Serves, or will as soon as its record is durable. */
+  get admitting(): boolean {
+    return this.serving || (this.mode === 'DECIDE' && !this.leave.begun)
+  }
+
   get serving(): boolean {
     return serves(this.mode) && !this.leave.begun
   }
