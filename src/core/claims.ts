@@ -164,6 +164,8 @@ export class Claims {
     const claim = this.open.get(client)
     let session = node.sessions.get(client)
     const token = tokenWire === null ? null : tokenFromWire(tokenWire)
+    // It answers a claim that another GRANT, unasked, has answered before; what has become of the session since then stands.
+    if (claim === undefined && session?.mine) return
     if (claim === undefined && session !== undefined && token !== null && sameToken(session.token, token)) return
     this.open.delete(client)
     if (token !== null) {

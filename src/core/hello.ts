@@ -20,6 +20,8 @@ export class Hello {
   /** What the peer said last. */
   peer: Greeting | null = null
   private sent = false
+  /** The peer has said it on this link. */
+  heard = false
   private mine: Greeting | null = null
   private readonly pairing: Pairing
   private readonly node: BrokerNode
@@ -32,6 +34,7 @@ export class Hello {
   /** A new link: nothing is said yet. */
   renew(): void {
     this.sent = false
+    this.heard = false
     this.again = null
   }
 

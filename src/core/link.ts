@@ -42,6 +42,7 @@ export class Link {
     if (this.up) this.lost('replaced by a new one')
     this.up = true
     this.count++
+    this.frames.clear() // what was written for a former link has no meaning on this one
     pairing.hello.renew()
     this.reader = new FrameReader()
     pairing.out.flowing = false
@@ -152,6 +153,8 @@ export class Link {
     const { node, pairing } = this
     switch (frame[0]) {
       case FrameKind.hello:
+        if (pairing.hello.heard) throw new PeerFault('second HELLO')
+        pairing.hello.heard = true
         return pairing.hello.onHello(frame)
       case FrameKind.heartbeat: {
         const [, seq, echo, , durable] = frame

@@ -4,7 +4,7 @@ import { copyBytes } from '../base/bytes.ts'
 import type { ConnId } from '../base/identity.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Connection } from '../connection/connection.ts'
-import { expiryLeft, type Message } from '../session/message.ts'
+import { expiryLeft, Message } from '../session/message.ts'
 import type { Session, Subscription } from '../session/session.ts'
 import { matches } from '../topic/name.ts'
 import type { TopicRef } from '../topic/topics.ts'
@@ -134,27 +134,63 @@ export class Router {
       const inbound: PubOp[10] =
         recorded !== null && emitter.visible(recorded) ? [recorded.clientId, recorded.tag, packetId] : null
       const flags = pub.qos | (pub.retain ? 4 : 0) | (forward ? 8 : 0)
-      const { names } = node.pairing.out
-      const op: PubOp = [
-        OpKind.pub,
-        kept.seq,
-        kept.hlc,
-        names.refer(pub.topic.name),
-        kept.payload,
-        flags,
-        kept.props,
-        pub.expiry < 0 ? -1 : pub.expiry * 1000,
-        names.refer(pub.publisher),
-        targets,
-        inbound,
-        willOf,
-      ]
+      if (this.qos0.length > 0) this.sequenceQos0()
+      const expiry = pub.expiry < 0 ? -1 : pub.expiry * 1000
+      const op = this.op(kept, flags, expiry, targets, inbound, willOf)
       const refer = forward || pub.retain
       emitter.pub(op, refer ? kept : null, keepers)
       if (refer) node.forwarded.set(kept.seq, kept)
     } else if (qos0 && streaming) this.sendQos0()
     if (commit > 0 && pub.isKept) pub.message(delivery.identify, node.now).commit = commit
     return matched
+  }
+
+  private op(
+    m: Message,
+    flags: number,
+    expiry: number,
+    targets: TargetWire[] | null,
+    inbound: PubOp[10],
+    willOf: PubOp[11],
+  ): PubOp {
+    const { names } = this.node.pairing.out
+    const topic = names.refer(m.topic.name)
+    const publisher = names.refer(m.publisher)
+    return [OpKind.pub, m.seq, m.hlc, topic, m.payload, flags, m.props, expiry, publisher, targets, inbound, willOf]
+  }
+
+  /**
+   * What waits for the unsequenced frame must not come behind a publish that goes by the stream: it goes by the stream too
+   * [MQTT-4.6.0-6].
+   */
+  private sequenceQos0(): void {
+    const { node, qos0 } = this
+    this.qos0 = []
+    this.qos0Bytes = 0
+    for (let i = 0; i < qos0.length; i += 6) {
+      const flags = qos0[i + 2] as number
+      const seconds = qos0[i + 4] as number
+      const { origin, seq, hlc } = this.delivery.identify()
+      const message = new Message(
+        origin,
+        seq,
+        hlc,
+        node.topics.intern(qos0[i] as string),
+        qos0[i + 1] as Uint8Array,
+        (flags & 3) as QoS,
+        (flags & 4) !== 0,
+        qos0[i + 3] as Uint8Array | null,
+        seconds < 0 ? Number.POSITIVE_INFINITY : node.now + seconds * 1000,
+        qos0[i + 5] as string,
+      )
+      // Forwarded, but not as retained: a retained publish never waits here.
+      node.emitter.pub(
+        this.op(message, (flags & 3) | 8, seconds < 0 ? -1 : seconds * 1000, null, null, null),
+        message,
+        null,
+      )
+      node.forwarded.set(seq, message)
+    }
   }
 
   private sendQos0(): void {

@@ -181,7 +181,9 @@ export class Cluster {
     for (const [other, theirs] of this.wires) {
       if (other === wire || theirs.client !== conn?.client || !other.accepted || !other.serverOpen) continue
       if (other.life !== other.node.life || !this.promises('unique')) continue
-      const apart = other.node !== wire.node && (!this.link.whole || !other.node.awake || other.node.mode === 'STALL')
+      // Gone on alone on both sides is a split even when the cut itself is mended: they have not met again yet.
+      const alone = other.node.mode === 'STALL' || other.node.mode === 'SOLO'
+      const apart = other.node !== wire.node && (!this.link.whole || !other.node.awake || alone)
       if (!apart) this.violate('9', `two live connections of ${client.name}: ${theirs.number} and ${conn?.number}`)
     }
   }
