@@ -74,7 +74,8 @@ function inOrder(cluster: Cluster): void {
       const first = !known.has(msg.i)
       known.add(msg.i)
       if (!first || d.retain || msg.will !== null || cluster.history.account(msg.client).shared) continue
-      if (d.qos === 0 && !calm) continue
+      // What was published again may come for the first time by its repetition, where QoS 0 lost the first one.
+      if (d.qos === 0 && (!calm || msg.resent)) continue
       const steady = account.subs.some((s) => s.sure <= msg.sent && s.unsure > d.at && matches(s.filter, msg.topic))
       if (!steady || account.explains(msg).length === 0) continue
       const key = `${msg.client} ${msg.topic} ${msg.qos} ${d.qos}`
