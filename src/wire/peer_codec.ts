@@ -1,9 +1,10 @@
 // Peer codec: frames of the link to bytes and back: a 32-bit length, then MessagePack. Knows no sockets and no meaning.
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { assert } from '../base/assert.ts'
-import { type ByteWriter, NO_BYTES } from '../base/bytes.ts'
+import { ByteWriter, NO_BYTES } from '../base/bytes.ts'
 import { PeerFault } from '../base/fault.ts'
 import { LIMITS } from '../base/limits.ts'
+import { type Packable, writeValue } from './msgpack_writer.ts'
 import { checkFrame } from './peer_check.ts'
 import { type Frame, FrameKind, type Op } from './peer_message.ts'
 
@@ -37,9 +38,15 @@ function boundArrays(of: Decoder): void {
   }
 }
 
+const group = new ByteWriter(64 * 1024)
+
 /** One group of ops, encoded: an owned copy. */
 export function encodeGroup(ops: readonly Op[]): Uint8Array {
-  return encoder.encodeSharedRef(ops).slice()
+  group.clear()
+  writeValue(group, ops as readonly Packable[])
+  const bytes = group.take()
+  if (group.buf.length > LIMITS.frameBytesMax / 16) group.buf = new Uint8Array(64 * 1024)
+  return bytes
 }
 
 /** Appends a whole frame. */
