@@ -64,9 +64,9 @@ export const LIMITS = {
   /** Past generations kept per node; an older peer is merged as after a split. */
   generationHistoryMax: 256,
   /** Sessions, retained messages and presences put into the stream per snapshot step. */
-  snapshotItemsPerStep: 200,
+  snapshotItemsPerStep: 50,
   /** Bytes put into the stream per snapshot step. */
-  snapshotBytesPerStep: 128 * KIB,
+  snapshotBytesPerStep: 32 * KIB,
   // ---- timing, milliseconds
   heartbeatMs: 250,
   suspectMs: 1_000,
