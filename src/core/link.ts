@@ -93,6 +93,11 @@ export class Link {
     writeFrame(this.frames, frame)
   }
 
+  /** Bytes that leave with the next drain. */
+  get waitingBytes(): number {
+    return this.frames.length
+  }
+
   /** One write for everything the link may take now. */
   drain(): void {
     const { node, pairing, frames } = this

@@ -2,13 +2,12 @@
 // acknowledged is lost; what both consumed or kept differently may come twice, and is counted.
 import type { BootId } from '../base/brand.ts'
 import { Hlc } from '../base/brand.ts'
-import { ByteWriter, copyBytes } from '../base/bytes.ts'
+import { copyBytes } from '../base/bytes.ts'
 import { PeerFault } from '../base/fault.ts'
 import { sameToken, type Token } from '../base/identity.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Session } from '../session/session.ts'
-import { writeFrame } from '../wire/peer_codec.ts'
 import {
   type EnqItemWire,
   type Frame,
@@ -44,11 +43,14 @@ export class Merge {
     this.items = []
   }
 
+  /** Behind HELLO and all else that waits: a question that overtakes HELLO finds no follower yet. */
   private send(frame: Frame): void {
-    const w = new ByteWriter(1024)
-    writeFrame(w, frame)
-    this.node.metrics.add('link_bytes_out', w.length)
-    this.node.ports.link.send(w.view())
+    this.node.pairing.link.send(frame)
+  }
+
+  /** The other side's state is being waited for. */
+  get waiting(): boolean {
+    return this.asking
   }
 
   // ---- follower
@@ -60,7 +62,8 @@ export class Merge {
   /** A slice for the leader, as far as the link takes it. */
   step(): void {
     const { node } = this
-    while (this.given !== null && node.ports.link.backlog() < LIMITS.linkBacklogBytesMax) {
+    const room = LIMITS.linkBacklogBytesMax - node.ports.link.backlog()
+    while (this.given !== null && node.pairing.link.waitingBytes < room) {
       const { value, done } = this.given.next()
       if (done === true) {
         this.given = null
@@ -102,6 +105,7 @@ export class Merge {
 
   ask(): void {
     this.asking = true
+    this.node.pairing.progressAt = this.node.now
     this.send([FrameKind.merge, [], 0])
   }
 
@@ -113,6 +117,7 @@ export class Merge {
       if (node.pairing.mode === 'JOINING' && ops.length === 0) this.given = this.slices()
       return
     }
+    node.pairing.progressAt = node.now
     for (const op of ops) this.take(op)
     if (last !== 1) return
     this.finishSession()

@@ -266,7 +266,7 @@ export class Pairing {
       link.drop('the peer acknowledges nothing')
       return this.decide('T_stuck')
     }
-    if (this.join.stage !== 'none') link.drop('the join does not go on')
+    if (this.join.stage !== 'none' || this.merge.waiting) link.drop('the join does not go on')
   }
 
   /** Alone or not: what the operator's policy says about a peer that is not seen. */
