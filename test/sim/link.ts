@@ -208,6 +208,7 @@ export class Link implements LinkHost {
     }
     this.world.note('link', `${node.name} dials ${other.name}: ${number}`)
     this.world.mark('link')
+    let opened = 0
     for (const end of transport.ends) {
       this.held.set(end.node, transport)
       const info = {
@@ -215,13 +216,15 @@ export class Link implements LinkHost {
         dialed: end.node === node,
         sameHost: this.sameHost,
       }
-      this.world.after(draw(this.world, this.latency), () => {
+      const delay = draw(this.world, this.latency)
+      opened = Math.max(opened, delay)
+      this.world.after(delay, () => {
         if (this.held.get(end.node) === transport) end.node.event(end.life, (core) => core.linkOpened(info))
       })
     }
     // Data may not overtake the opening.
-    for (const end of transport.ends) end.out.freeze(this.world.now + this.latency.baseMs + this.latency.jitterMs + 50)
-    this.world.after(this.latency.baseMs + this.latency.jitterMs + this.latency.tailMs, () => {
+    for (const end of transport.ends) end.out.freeze(this.world.now + opened + 50)
+    this.world.after(opened + 0.01, () => {
       for (const end of transport.ends) if (!this.parted) end.out.freeze(0)
     })
   }

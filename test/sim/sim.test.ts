@@ -10,7 +10,7 @@ const test = suite('sim')
 const NOTHING: ReadonlySet<string> = new Set()
 
 const FIXED = 200
-const FRESH = 100
+const FRESH = 15
 /** Fresh seeds give way when the machine is slow. */
 const FRESH_MS = 10_000
 
