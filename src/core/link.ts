@@ -124,7 +124,6 @@ export class Link {
       }
     }
     node.router.qos0 = []
-    node.router.qos0Bytes = 0
     if (frames.length === 0) return
     node.metrics.add('link_bytes_out', frames.length)
     link.send(frames.view())

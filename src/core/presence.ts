@@ -3,7 +3,6 @@
 import type { BootId } from '../base/brand.ts'
 import type { ConnId } from '../base/identity.ts'
 import { sameConn } from '../base/identity.ts'
-import { LIMITS } from '../base/limits.ts'
 import { Timers } from '../base/timers.ts'
 import type { PresenceRow } from '../session/image.ts'
 import type { Will } from '../wire/packet.ts'
@@ -22,8 +21,6 @@ export class Presence {
   /** Monotonic ms at which the will of an ended connection is due; Infinity: not scheduled. */
   dueAt = Number.POSITIVE_INFINITY
   stored = false
-  /** Put into the stream by the snapshot under way. */
-  marked = 0
 
   constructor(client: string, connId: ConnId, mine: boolean, expiry: number, will: Will | null) {
     this.client = client
@@ -195,9 +192,5 @@ export class Presences {
   deadline(): number {
     const { mode } = this.node.pairing
     return mode === 'SOLO' || mode === 'SYNC' ? this.due.next() : Number.POSITIVE_INFINITY
-  }
-
-  suspectHoldMs(): number {
-    return LIMITS.willMaxHoldMs
   }
 }

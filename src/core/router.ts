@@ -23,7 +23,6 @@ export class Router {
   private readonly routes: Routes
   /** QoS 0 publishes for the peer, six fields each. */
   qos0: unknown[] = []
-  qos0Bytes = 0
 
   constructor(node: BrokerNode) {
     this.node = node
@@ -166,7 +165,6 @@ export class Router {
   private sequenceQos0(): void {
     const { node, qos0 } = this
     this.qos0 = []
-    this.qos0Bytes = 0
     for (let i = 0; i < qos0.length; i += 6) {
       const flags = qos0[i + 2] as number
       const seconds = qos0[i + 4] as number
@@ -197,7 +195,6 @@ export class Router {
     const { pub } = this
     const payload = copyBytes(pub.buf, pub.payloadStart, pub.payloadEnd)
     this.qos0.push(pub.topic.name, payload, pub.qos | (pub.retain ? 4 : 0), pub.props, pub.expiry, pub.publisher)
-    this.qos0Bytes += payload.length + pub.topic.bytes.length + 16
   }
 
   /** A kept message for a session that the peer owns, while nobody can be told. */
