@@ -24,7 +24,7 @@ export class Link {
   /** When heartbeats that have not come back were sent, monotonic ms by number. */
   private readonly sentAt = new Map<number, number>()
   /** When the last heartbeat that came back had been sent, monotonic ms. */
-  private echoedAt: number
+  echoedAt: number
   private readonly pairing: Pairing
   private readonly node: BrokerNode
 
@@ -244,17 +244,23 @@ export class Link {
     this.peerSeq = seq
     const sent = this.sentAt.get(echo)
     if (sent === undefined) return
-    this.echoedAt = sent
+    // What was forgiven stays so: the first echo after a pause of our own is of a heartbeat from before it.
+    this.echoedAt = Math.max(this.echoedAt, sent)
     this.node.lagMs = this.node.now - sent
     for (const old of this.sentAt.keys()) if (old <= echo) this.sentAt.delete(old)
   }
 
   /** No heartbeat has come back for too long. */
   get silent(): boolean {
+    return this.node.now > this.silentAt
+  }
+
+  /** Monotonic ms until which a heartbeat must come back. */
+  private get silentAt(): number {
     // A join moves all there is, and no promise hangs on the follower yet: it may be slow.
     const { config, pairing } = this.node
     const joining = pairing.mode === 'JOINING' || pairing.join.stage !== 'none'
-    return this.node.now - this.echoedAt > (joining ? config.stuckMs : config.suspectMs)
+    return this.echoedAt + (joining ? config.stuckMs : config.suspectMs)
   }
 
   /** This process itself stood still: silence so far proves nothing. */
@@ -263,8 +269,8 @@ export class Link {
     this.failedDials = 0
   }
 
-  /** Monotonic ms at which the next heartbeat is due. */
+  /** Monotonic ms at which the next heartbeat is due, or one of the peer's overdue. */
   deadline(): number {
-    return this.heartbeatAt
+    return Math.min(this.heartbeatAt, this.silentAt + 1)
   }
 }

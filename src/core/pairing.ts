@@ -251,10 +251,19 @@ export class Pairing {
       if (link.silent) return link.drop('no heartbeat came back')
       if (now - this.progressAt > config.stuckMs) this.stuck()
     } else if (this.mode === 'STALL') {
-      if (now - this.lostAt >= config.soloMs && link.failedDials >= LIMITS.failedDialsMin) this.decide('T_solo')
+      if (now >= this.soloAt && link.failedDials >= LIMITS.failedDialsMin) this.decide('T_solo')
     } else if (this.mode === 'WAIT_PEER' && this.record.status !== 'OUTDATED' && !this.solo.deciding) {
       if (now - this.bootedAt >= config.bootWaitMs && now - this.lostAt >= config.soloMs) this.solo.go('T_bootWait')
     }
+  }
+
+  /**
+   * Monotonic ms at which silence is long enough to go on alone. It began with the last heartbeat that came back; where more was
+   * forgiven than suspicion takes, as in a join, the dials since the loss still have the time that suspicion leaves them.
+   */
+  private get soloAt(): number {
+    const { soloMs, suspectMs } = this.node.config
+    return Math.max(this.link.echoedAt, this.lostAt - suspectMs) + soloMs
   }
 
   /** The link is up and nothing has gone on for too long. */
@@ -287,7 +296,7 @@ export class Pairing {
     const { config, now } = node
     if (this.leave.begun && this.mode !== 'GONE') return now + 20
     if (link.up) return Math.min(link.deadline(), this.join.stage === 'snapshot' ? now + 1 : Number.POSITIVE_INFINITY)
-    if (this.mode === 'STALL') return Math.max(now + 10, this.lostAt + config.soloMs)
+    if (this.mode === 'STALL') return Math.max(now + 10, this.soloAt)
     if (this.mode === 'WAIT_PEER') return Math.max(now + 10, this.bootedAt + config.bootWaitMs)
     return Number.POSITIVE_INFINITY
   }

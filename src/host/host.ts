@@ -13,7 +13,7 @@ import type { HostedNode } from './hosted_node.ts'
 import { type Listener, listenClients } from './listener.ts'
 import { Log, type LogFormat, type LogLevel } from './log.ts'
 import { Loop } from './loop.ts'
-import { type LinkEvents, PeerLink } from './peer_link.ts'
+import { type LinkEvents, PeerLink, searchMs } from './peer_link.ts'
 import { loadPipes, type Pipes } from './pipe.ts'
 import { MemoryStore, SqliteStore, type StoreEvents } from './store.ts'
 
@@ -115,6 +115,7 @@ export class Host {
       ...pair,
       name: this.config.name,
       pipes,
+      searchMs: searchMs(this.config.suspectMs, this.config.soloMs),
       starting: () => this.loop.node.mode === 'BOOT' || this.loop.node.mode === 'WAIT_PEER',
       fatal: (fault) => this.end(EXIT_OPERATOR, fault.message),
       warn: (message) => this.log.warn(message),

@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import { assert } from '../base/assert.ts'
 import { OperatorFault } from '../base/fault.ts'
+import { LIMITS } from '../base/limits.ts'
 import type { LinkPort } from '../core/ports.ts'
 import { bindFault, type DialAddress, formatAddress, isLoopback, type ListenAddress } from './address.ts'
 import {
@@ -23,11 +24,15 @@ import { linkProblem } from './link_problem.ts'
 import type { Pipe, PipeListener, Pipes } from './pipe.ts'
 import { type Shaken, shakeHands } from './shake_hands.ts'
 
+/** Until connected, and from there to the peer's hello: a frozen peer's kernel still accepts. */
 const DIAL_MS_MAX = 1000
+const DIAL_MS_MIN = 100
 /** A link that has lasted this long is dialed again at once when it breaks: a refusal is the quickest proof of a death. */
 const SETTLED_MS = 500
 const BACKOFF_MS_MIN = 50
 const BACKOFF_MS_MAX = 500
+/** ... while the peer is being given up: the dials that must fail for that have little time. */
+const BACKOFF_SEARCH_MS_MAX = 100
 /** After a refusal that only the operator can mend. */
 const BACKOFF_REFUSED_MS = 3000
 /** Strangers may not pile up half-done handshakes. */
@@ -39,6 +44,8 @@ export type PeerLinkOptions = {
   readonly peer: DialAddress
   readonly secret: Uint8Array | null
   readonly pipes: Pipes
+  /** How long a dial may take while the peer is being given up: see searchMs(). */
+  readonly searchMs: number
   /** True while this node waits for its peer to begin with: then what only the operator can mend ends the process. */
   readonly starting: () => boolean
   readonly fatal: (fault: OperatorFault) => void
@@ -68,6 +75,8 @@ export class PeerLink implements LinkPort {
   /** Ends our own dial, in whatever stage it is. */
   private cancelDial: (() => void) | null = null
   private redial: ReturnType<typeof setTimeout> | null = null
+  /** Dials in a row that failed since there was a link. */
+  private failed = 0
   private linksNumbered = 0
   private lost = { instance: '', link: 0 }
   private everLinked = false
@@ -124,10 +133,24 @@ export class PeerLink implements LinkPort {
   close(why: string): void {
     if (this.current === null) return
     this.current.pipe.destroy()
-    this.onLost(why, backoffMs())
+    this.onLost(why, this.backoffMs())
   }
 
   // ---- dialing
+
+  /** The peer is missed, and not yet by as many dials as the core asks for before it goes on alone. */
+  private get searching(): boolean {
+    return this.failed < LIMITS.failedDialsMin
+  }
+
+  private get dialMs(): number {
+    return this.searching ? this.options.searchMs : DIAL_MS_MAX
+  }
+
+  private backoffMs(): number {
+    const max = this.searching ? BACKOFF_SEARCH_MS_MAX : BACKOFF_MS_MAX
+    return BACKOFF_MS_MIN + Math.floor(Math.random() * (max - BACKOFF_MS_MIN + 1))
+  }
 
   private dial(): void {
     if (this.stopped || this.current !== null) return
@@ -135,13 +158,13 @@ export class PeerLink implements LinkPort {
     const { pipes, peer } = this.options
     this.cancelDial = pipes.dial(
       peer,
-      DIAL_MS_MAX,
+      this.dialMs,
       (pipe) => {
         this.cancelDial = this.shake(pipe, true, (result, why) => this.onDialed(pipe, result, why))
       },
       ({ refused, why }) => {
         this.problem = `${formatAddress(peer.host, peer.port)}: ${why}`
-        this.onDialFailed(refused, backoffMs())
+        this.onDialFailed(refused, this.backoffMs())
       },
     )
   }
@@ -155,7 +178,7 @@ export class PeerLink implements LinkPort {
     pipe.end()
     if (result === null) {
       this.problem = why
-      this.onDialFailed(false, backoffMs())
+      this.onDialFailed(false, this.backoffMs())
     } else if (result.problem === 'not-this-one') {
       this.retry(BACKOFF_MS_MAX) // the peer answers: nothing has failed
     } else {
@@ -166,6 +189,7 @@ export class PeerLink implements LinkPort {
 
   private onDialFailed(refused: boolean, retryMs: number): void {
     this.cancelDial = null
+    this.failed++
     this.retry(retryMs)
     this.events?.dialFailed(refused)
   }
@@ -225,7 +249,7 @@ export class PeerLink implements LinkPort {
       send: (frame) => pipe.write(frame),
       decide: (peer) => this.decide(peer),
     })
-    return shakeHands(pipe, handshake, dialer, done)
+    return shakeHands(pipe, handshake, dialer ? this.dialMs : null, done)
   }
 
   /** On the node with the smaller name: the number of the link that this connection becomes, 0 if the one at hand stays. */
@@ -256,7 +280,7 @@ export class PeerLink implements LinkPort {
       onClose: (why) => {
         // Node's sockets tell it also of one that this side has ended.
         if (this.current?.pipe !== pipe) return
-        this.onLost(why, performance.now() - openedAt < SETTLED_MS ? backoffMs() : 0)
+        this.onLost(why, performance.now() - openedAt < SETTLED_MS ? this.backoffMs() : 0)
       },
     }
     const sameHost = isLoopback(pipe.remote) || pipe.remote === pipe.local
@@ -270,6 +294,7 @@ export class PeerLink implements LinkPort {
     const { link, numberedBy } = this.current
     this.current = null
     this.lost = { instance: numberedBy, link }
+    this.failed = 0
     this.events?.linkClosed(why)
     if (retryMs !== null) this.retry(retryMs)
   }
@@ -287,6 +312,8 @@ export class PeerLink implements LinkPort {
   }
 }
 
-function backoffMs(): number {
-  return BACKOFF_MS_MIN + Math.floor(Math.random() * (BACKOFF_MS_MAX - BACKOFF_MS_MIN + 1))
+/** The dials that must fail before the peer counts as gone share the time between suspicion and going on alone. */
+export function searchMs(suspectMs: number, soloMs: number): number {
+  const each = (soloMs - suspectMs - LIMITS.heartbeatMs) / LIMITS.failedDialsMin - BACKOFF_SEARCH_MS_MAX
+  return Math.max(DIAL_MS_MIN, Math.min(DIAL_MS_MAX, Math.floor(each)))
 }

@@ -2,15 +2,16 @@
 import type { Handshake, HandshakeResult } from './handshake.ts'
 import type { Pipe } from './pipe.ts'
 
-/** From connected to the peer's hello, for our own dials: a frozen peer's kernel still accepts. */
-const HELLO_MS_MAX = 1000
 const HANDSHAKE_MS_MAX = 3000
 
 /** Called once: a null result where the connection ended or took too long, and why. */
 export type Shaken = (result: HandshakeResult | null, why: string) => void
 
-/** @returns ends it without calling done */
-export function shakeHands(pipe: Pipe, handshake: Handshake, dialer: boolean, done: Shaken): () => void {
+/**
+ * @param helloMs from connected to the peer's hello, for a dial of our own
+ * @returns ends it without calling done
+ */
+export function shakeHands(pipe: Pipe, handshake: Handshake, helloMs: number | null, done: Shaken): () => void {
   const finish = (result: HandshakeResult | null, why: string) => {
     clearTimeout(timer)
     pipe.events = null
@@ -18,7 +19,7 @@ export function shakeHands(pipe: Pipe, handshake: Handshake, dialer: boolean, do
     done(result, why)
   }
   const late = () => finish(null, 'the peer accepts connections but does not answer')
-  let timer = setTimeout(late, dialer ? HELLO_MS_MAX : HANDSHAKE_MS_MAX)
+  let timer = setTimeout(late, helloMs ?? HANDSHAKE_MS_MAX)
   let heard = false
   pipe.events = {
     onData: (bytes) => {

@@ -51,6 +51,8 @@ class Member {
   diskAnswers = true
   /** Bytes for the peer, in order. */
   readonly outgoing: Uint8Array[] = []
+  /** Nothing of it reaches the peer, and a link that is given up is no surprise. */
+  mute = false
   private readonly asked: (() => void)[] = []
 
   constructor(config: Partial<NodeConfig>, now: number) {
@@ -62,6 +64,7 @@ class Member {
       send: (bytes: Uint8Array) => void this.outgoing.push(bytes.slice()),
       backlog: () => 0,
       close: (why: string) => {
+        if (this.mute) return
         throw new Error(`the link was dropped: ${why}`)
       },
     }
@@ -101,6 +104,7 @@ abstract class World {
       if (member.answer()) more = true
       const peer = this.members.find((other) => other !== member)
       for (const bytes of member.outgoing.splice(0)) {
+        if (member.mute) continue
         peer?.node.linkData(bytes)
         more = true
       }
@@ -117,6 +121,12 @@ abstract class World {
       this.now = Math.min(until, Math.max(this.now + 1, Math.min(next, this.now + 1000)))
       this.drive()
     }
+  }
+
+  /** Time goes on while the nodes stand still. */
+  sleep(ms: number): void {
+    this.now += ms
+    this.drive()
   }
 
   /** As many milliseconds as a change may stay off the disk. */
@@ -173,7 +183,7 @@ export class OneNode extends World {
   }
 }
 
-/** A pair in sync, over a link that never fails. */
+/** A pair in sync, over a link that does not fail unless it is silenced. */
 export class TwoNodes extends World {
   protected readonly members: readonly [Member, Member]
 
@@ -195,6 +205,11 @@ export class TwoNodes extends World {
 
   get b(): BrokerNode {
     return this.members[1].node
+  }
+
+  /** From now on neither hears anything of the other. */
+  silence(): void {
+    for (const member of this.members) member.mute = true
   }
 
   open(node: BrokerNode, clientId: string, version: 3 | 4 | 5 = 5): SpecClient {

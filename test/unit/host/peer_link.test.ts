@@ -1,6 +1,7 @@
 // PeerLink: two of them in one process over loopback: they find each other, agree on one connection, and refuse strangers.
 import type { OperatorFault } from '../../../src/base/fault.ts'
-import { PeerLink } from '../../../src/host/peer_link.ts'
+import { LIMITS } from '../../../src/base/limits.ts'
+import { PeerLink, searchMs } from '../../../src/host/peer_link.ts'
 import { loadPipes, type Pipe, type Pipes } from '../../../src/host/pipe.ts'
 import { assert, suite } from '../../support/suite.ts'
 
@@ -29,7 +30,13 @@ class Side {
     name: string,
     port: number,
     peerPort: number,
-    options: { secret?: Uint8Array | null; version?: number; starting?: boolean; pipes?: Pipes } = {},
+    options: {
+      secret?: Uint8Array | null
+      version?: number
+      starting?: boolean
+      pipes?: Pipes
+      searchMs?: number
+    } = {},
   ) {
     this.link = new PeerLink({
       name,
@@ -37,6 +44,7 @@ class Side {
       peer: { host, port: peerPort },
       secret: options.secret === undefined ? secret : options.secret,
       pipes: options.pipes ?? pipes,
+      searchMs: options.searchMs ?? 1000,
       starting: () => options.starting ?? true,
       fatal: (fault) => {
         this.fault ??= fault
@@ -251,6 +259,23 @@ test('a peer that accepts and says nothing counts as a failed dial, not as refus
   assert.is(side.refused, 0)
   mute.stop()
   stop(side)
+})
+
+test('a peer that falls silent is dialed often enough to be given up in time', async () => {
+  // Suspicion after 1 s, alone after 3 s: all the dials that must fail fit between.
+  const ms = searchMs(1000, 3000)
+  assert.ok(LIMITS.failedDialsMin * (ms + 100) + 100 <= 2000 - LIMITS.heartbeatMs + 100)
+  assert.is(searchMs(1000, 60_000), 1000, 'a patient operator gets patient dials')
+  assert.is(searchMs(1000, 1001), 100, 'and no dial is hopeless')
+  const [a, b] = await pair({ searchMs: 100 }, { searchMs: 100 })
+  await Promise.all([a.start(), b.start()])
+  await until(() => a.up && b.up)
+  b.link.stop()
+  const mute = await pipes.listen({ host, port: b.link['options'].cluster.port }, () => {})
+  await until(() => a.log.filter((line) => line === 'dial failed').length >= LIMITS.failedDialsMin)
+  assert.is(a.opened, 1)
+  mute.stop()
+  stop(a)
 })
 
 test('strangers that send garbage or nothing do not disturb a link', async () => {
