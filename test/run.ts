@@ -19,7 +19,7 @@ const OUTPUT_CHARS_MAX = 400_000
 const root = fileURLToPath(new URL('..', import.meta.url))
 const isDeno = 'Deno' in globalThis
 
-type Outcome = Report & { output: string; problem: string | null; ms: number }
+export type Outcome = Report & { output: string; problem: string | null; ms: number }
 
 export function testFiles(): string[] {
   return readdirSync(join(root, 'test'), { recursive: true, withFileTypes: true })
@@ -35,13 +35,14 @@ function timeoutMs(file: string): number {
   return found === null ? FILE_MS_DEFAULT : Number(found[1]) * 1000
 }
 
-function runFile(file: string): Promise<Outcome> {
+/** @param env on top of this process's own */
+export function runFile(file: string, env: Record<string, string> = {}): Promise<Outcome> {
   const { promise, resolve } = Promise.withResolvers<Outcome>()
   const started = performance.now()
   const args = isDeno ? ['run', '-A', '--no-lock', file] : [file]
   const child = spawn(process.execPath, args, {
     cwd: root,
-    env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined },
+    env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''

@@ -4,6 +4,9 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { mqtt5 } from '../fixtures/spec/mqtt5.ts'
+import { mqtt311 } from '../fixtures/spec/mqtt311.ts'
+import { tagOf } from '../fixtures/spec/statement.ts'
 import { assert, suite } from './support/suite.ts'
 import * as tidy from './support/tidy.ts'
 
@@ -172,8 +175,20 @@ const tag = (clause: string) => `[MQTT-${clause}]`
 rule(
   'each clause cited in src is cited by a test',
   tidy.clauses,
-  [{ text: `\nreturn takeOver // ${tag('9.9.9-9')}`, line: 2 }],
+  [{ text: `\nreturn takeOver // ${tag('9.9.9-9')}`, line: 2 }, { text: `return takeOver // ${tag('3.1.1/9.9.9-9')}` }],
   [{ text: '// MQTT 5' }],
+)
+
+const known = new Set([mqtt5, mqtt311].flatMap((standard) => standard.rows.map(([number]) => tagOf(standard, number))))
+
+rule(
+  'each clause cited is one of the standards',
+  (all) => tidy.realClauses(all, known),
+  [
+    { text: `\n// ${tag('3.1.0-3')}`, line: 2 },
+    { path: 'test/spec/a.test.ts', text: tag('3.1.1/1.5.4-1') },
+  ],
+  [{ text: `// ${tag('3.1.0-2')} ${tag('3.1.1/1.5.3-1')}` }],
 )
 
 test('each clause cited in src is cited by a test: a test that cites it settles it', () => {

@@ -18,7 +18,7 @@ export function onConnect(c: Connection, packet: Connect): void {
   if (!broker.admitting) return refuse(c, Reason.serverUnavailable, 'not ready')
   let { clientId } = packet
   if (clientId === '') {
-    // [MQTT-3.1.3-8], [MQTT-3.1.3-9] of 3.1.1; 3.1 knows no empty identifier
+    // [MQTT-3.1.1/3.1.3-8]; 3.1 knows no empty identifier
     if (packet.version === 3 || (packet.version === 4 && !packet.cleanStart))
       return refuse(c, Reason.clientIdentifierNotValid, 'client identifier is empty')
     clientId = broker.assignClientId() // [MQTT-3.1.3-6]

@@ -7,7 +7,7 @@ export function onDisconnect(c: Connection, packet: Disconnect): void {
   const { broker, session } = c
   if (session === null) return
   if (packet.sessionExpiry > 0 && session.expiry === 0)
-    return c.fail(Reason.protocolError, 'session expiry was 0 at CONNECT') // [MQTT-3.14.2-2]
+    return c.fail(Reason.protocolError, 'session expiry was 0 at CONNECT') // section 3.14.2.2.2
   if (packet.sessionExpiry >= 0 && packet.sessionExpiry !== session.expiry)
     broker.expiryChanged(session, Math.min(packet.sessionExpiry, broker.policy.sessionExpiryMax))
   const clean = packet.reason === Reason.normalDisconnection // [MQTT-3.14.4-3]; 0x04 and errors keep the will

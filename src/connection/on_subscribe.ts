@@ -15,7 +15,7 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
   for (const request of packet.subscriptions) {
     const refusal = refusalOf(c, request)
     if (refusal !== 0) {
-      codes.push(c.version === 5 ? refusal : 0x80) // [MQTT-3.9.3-2] of 3.1.1
+      codes.push(c.version === 5 ? refusal : 0x80) // [MQTT-3.1.1/3.9.3-2]
       continue
     }
     const qos = request.qos > qosMax ? qosMax : request.qos

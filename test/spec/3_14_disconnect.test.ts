@@ -197,7 +197,7 @@ test('[MQTT-3.8.3-3] a will is its client’s own message: no local applies', ()
 
 // ---- DISCONNECT itself
 
-test('[MQTT-3.14.2-2] a session without expiry is not given one by DISCONNECT: 0x82', () => {
+test('a session without expiry is not given one by DISCONNECT: 0x82', () => {
   const c = new OneNode().connect('c', { cleanStart: false })
   c.disconnect(0, 10)
   c.expectDisconnect(0x82)

@@ -79,7 +79,7 @@ test('3.1.1: an empty client identifier with Clean Session is accepted without a
   assert.equal(c.expect('connack'), { cmd: 'connack', sessionPresent: false, reason: 0 })
 })
 
-test('3.1.1, [MQTT-3.1.3-8]: an empty client identifier without Clean Session is refused with code 2', () => {
+test('[MQTT-3.1.1/3.1.3-8] 3.1.1: an empty client identifier without Clean Session is refused with code 2', () => {
   const c = new OneNode().open('', { version: 4 })
   c.sendConnect({ cleanStart: false })
   assert.is(c.expect('connack').reason, 2)

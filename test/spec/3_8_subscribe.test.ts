@@ -28,7 +28,7 @@ test('[MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.9.3-1] many filters in one SUBSCRIBE
   assert.equal(codes, [2, 0x8f, 0, 0x9e, 1])
 })
 
-test('[MQTT-3.9.3-2] 3.1.1 knows one code for every refusal: 0x80', () => {
+test('[MQTT-3.1.1/3.9.3-2] 3.1.1 knows one code for every refusal: 0x80', () => {
   const c = new OneNode().connect('c', { version: 4 })
   const codes = c.subscribe([
     { filter: 'a', qos: 2 },

@@ -212,8 +212,8 @@ export class TwoNodes extends World {
     for (const member of this.members) member.mute = true
   }
 
-  open(node: BrokerNode, clientId: string, version: 3 | 4 | 5 = 5): SpecClient {
-    return this.openAt(node, clientId, version)
+  open(node: BrokerNode, clientId: string, version: 3 | 4 | 5 = 5, loopback = true): SpecClient {
+    return this.openAt(node, clientId, version, loopback)
   }
 
   connect(node: BrokerNode, clientId: string, fields: Partial<ConnectFields> = {}): SpecClient {
@@ -231,6 +231,8 @@ export class SpecClient extends ScriptedClient {
   /** Bytes the socket still takes. */
   room = Number.POSITIVE_INFINITY
   reading = true
+  /** What came, as bytes; null until a test wants them. */
+  heard: Uint8Array[] | null = null
   private readonly node: BrokerNode
   private readonly connection: Connection
 
@@ -260,6 +262,11 @@ export class SpecClient extends ScriptedClient {
       },
     }
     this.connection = node.accept(socket)
+  }
+
+  protected override received(bytes: Uint8Array): void {
+    this.heard?.push(bytes)
+    super.received(bytes)
   }
 
   protected transmit(bytes: Uint8Array): void {

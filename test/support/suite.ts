@@ -6,8 +6,10 @@
 // runner"): an empty afterAll is the probe. Everywhere else (bun FILE, deno run FILE, test/run.ts) uvu itself runs the suite.
 //
 // Two gaps of uvu are closed here: a `before` hook that throws makes each test of its suite fail (uvu reports success with
-// no test run), and an `after` hook that throws makes the process fail.
+// no test run), and an `after` hook that throws makes the process fail. And uvu names only the tests that fail: with
+// TEST_REPORT=FILE each test leaves a line there, whatever its result (test/spec/spec.ts reads it).
 
+import { appendFileSync } from 'node:fs'
 import { type Callback, type Test, suite as uvuSuite } from 'uvu'
 
 export * as assert from 'uvu/assert'
@@ -17,6 +19,29 @@ type BunTest = typeof import('bun:test')
 
 /** `bun test` ends a test after 5 s unless told; the runner's limit per file is the one that counts. */
 const TEST_MS_MAX = 300_000
+
+/** One line of the file named by TEST_REPORT. */
+export type TestResult = { title: string; ok: boolean }
+
+const reportFile = process.env['TEST_REPORT']
+
+function report(title: string, ok: boolean): void {
+  const line: TestResult = { title, ok }
+  appendFileSync(reportFile as string, `${JSON.stringify(line)}\n`)
+}
+
+function reported<T>(title: string, fn: Callback<T>): Callback<T> {
+  if (reportFile === undefined) return fn
+  return async (state) => {
+    try {
+      await fn(state)
+    } catch (error) {
+      report(title, false)
+      throw error
+    }
+    report(title, true)
+  }
+}
 
 const bunTest = await findBunTest()
 
@@ -43,8 +68,8 @@ function guarded<T>(inner: Test<T>): Test<T> {
       if (broken !== null) throw broken.error
       return fn(state)
     }
-  const test = ((title: string, fn: Callback<T>) => inner(title, wrap(fn))) as Test<T>
-  test.only = (title, fn) => inner.only(title, wrap(fn))
+  const test = ((title: string, fn: Callback<T>) => inner(title, reported(title, wrap(fn)))) as Test<T>
+  test.only = (title, fn) => inner.only(title, reported(title, wrap(fn)))
   test.skip = (title, fn) => inner.skip(title, fn)
   const before = (fn: Callback<T>) =>
     inner.before(async (state) => {

@@ -266,9 +266,12 @@ export function erasable(files: readonly Source[]): Finding[] {
   })
 }
 
-/** Each clause cited in src/ must be cited by a test. A tag may list several: [MQTT-3.1.4-3]. */
+/** Clauses of MQTT 5.0 as [MQTT-3.1.4-3]; those of 3.1.1, whose numbers mean other things, as [MQTT-3.1.1/3.1.4-2]. */
+const CLAUSE = /\[MQTT-(?:3\.1\.1\/)?\d+(?:\.\d+)+-\d+\]/g
+
+/** Each clause cited in src/ must be cited by a test. */
 export function clauses(files: readonly Source[]): Finding[] {
-  const pattern = /\[MQTT-\d+(?:\.\d+)+-\d+\]/g
+  const pattern = CLAUSE
   const tested = new Set<string>()
   for (const file of files) {
     if (file.path.startsWith('test/')) for (const match of file.text.matchAll(pattern)) tested.add(match[0])
@@ -281,6 +284,15 @@ export function clauses(files: readonly Source[]): Finding[] {
       add(lineAt(file.text, match.index), `${match[0]} is cited here, but no test cites it`)
     }
   })
+}
+
+/** Each clause cited anywhere must be one of the standards. */
+export function realClauses(files: readonly Source[], known: ReadonlySet<string>): Finding[] {
+  return files.flatMap((file) =>
+    [...file.text.matchAll(CLAUSE)]
+      .filter(([tag]) => !known.has(tag))
+      .map((match) => `${file.path}:${lineAt(file.text, match.index)}: ${match[0]} is in no standard`),
+  )
 }
 
 export function designs(files: readonly Source[]): Finding[] {
