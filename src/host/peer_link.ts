@@ -21,7 +21,7 @@ import {
 } from './handshake.ts'
 import type { LinkInfo } from './hosted_node.ts'
 import { linkProblem } from './link_problem.ts'
-import type { Pipe, PipeListener, Pipes } from './pipe.ts'
+import { CLOSED_BY_PEER, type Pipe, type PipeListener, type Pipes } from './pipe.ts'
 import { type Shaken, shakeHands } from './shake_hands.ts'
 
 /** Until connected, and from there to the peer's hello: a frozen peer's kernel still accepts. */
@@ -77,6 +77,11 @@ export class PeerLink implements LinkPort {
   private redial: ReturnType<typeof setTimeout> | null = null
   /** Dials in a row that failed since there was a link. */
   private failed = 0
+  /**
+   * The last link ended with the peer's FIN or RST: it could be reached then. Only after that is a refusal a proof of death: Bun
+   * calls an unreachable host or network refused as well, and a node whose cable is out must not take its peer for dead.
+   */
+  private peerClosed = true
   private linksNumbered = 0
   private lost = { instance: '', link: 0 }
   private everLinked = false
@@ -133,6 +138,7 @@ export class PeerLink implements LinkPort {
   close(why: string): void {
     if (this.current === null) return
     this.current.pipe.destroy()
+    this.peerClosed = false
     this.onLost(why, this.backoffMs())
   }
 
@@ -191,7 +197,7 @@ export class PeerLink implements LinkPort {
     this.cancelDial = null
     this.failed++
     this.retry(retryMs)
-    this.events?.dialFailed(refused)
+    this.events?.dialFailed(refused && this.peerClosed)
   }
 
   private retry(ms: number): void {
@@ -280,6 +286,7 @@ export class PeerLink implements LinkPort {
       onClose: (why) => {
         // Node's sockets tell it also of one that this side has ended.
         if (this.current?.pipe !== pipe) return
+        this.peerClosed = CLOSED_BY_PEER.includes(why)
         this.onLost(why, performance.now() - openedAt < SETTLED_MS ? this.backoffMs() : 0)
       },
     }

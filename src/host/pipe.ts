@@ -27,6 +27,9 @@ export interface Pipe {
   destroy(): void
 }
 
+/** Why a pipe closed: the other side's kernel said so, with FIN or RST. Anything else is of our own side's making. */
+export const CLOSED_BY_PEER: readonly string[] = ['closed by the other side', 'ECONNRESET', 'EPIPE']
+
 export type DialFailure = { readonly refused: boolean; readonly why: string }
 
 /**
@@ -43,7 +46,7 @@ export interface PipeListener {
 export interface Pipes {
   /** @throws the runtime's error where the address cannot be bound */
   listen(address: ListenAddress, onPipe: (pipe: Pipe) => void): Promise<PipeListener>
-  /** Calls exactly one of both, unless cancelled through the function it returns. */
+  /** Calls exactly one of both, after it has returned, unless cancelled through the function it returns. */
   dial(
     to: DialAddress,
     timeoutMs: number,

@@ -129,9 +129,11 @@ export const pipesBun: Pipes = {
         onFail(REFUSED)
       }
     }
-    const failed = (_socket: unknown, error: unknown) => {
-      if (finish()) onFail(describe(error))
-    }
+    // Where there is no route Bun tells it before connect() has returned.
+    const failed = (_socket: unknown, error: unknown) =>
+      queueMicrotask(() => {
+        if (finish()) onFail(describe(error))
+      })
     const socket = { ...handlers(opened), connectError: failed }
     Bun.connect<BunPipe>({ hostname: to.host, port: to.port, socket }).catch((error) => failed(null, error))
     return () => void finish()

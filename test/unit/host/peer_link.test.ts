@@ -2,7 +2,7 @@
 import type { OperatorFault } from '../../../src/base/fault.ts'
 import { LIMITS } from '../../../src/base/limits.ts'
 import { PeerLink, searchMs } from '../../../src/host/peer_link.ts'
-import { loadPipes, type Pipe, type Pipes } from '../../../src/host/pipe.ts'
+import { loadPipes, type Pipe, type Pipes, REFUSED } from '../../../src/host/pipe.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('peer link')
@@ -259,6 +259,50 @@ test('a peer that accepts and says nothing counts as a failed dial, not as refus
   assert.is(side.refused, 0)
   mute.stop()
   stop(side)
+})
+
+test('a dial that fails at once says so when the dialer has returned, and is followed by others', async () => {
+  const nowhere = { host: '255.255.255.255', port: 7883 }
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  let returned = false
+  pipes.dial(
+    nowhere,
+    1000,
+    (pipe) => pipe.destroy(),
+    () => resolve(returned),
+  )
+  returned = true
+  assert.ok(await promise)
+  const side = new Side('a', await freePort(), nowhere.port)
+  Object.assign(side.link['options'].peer, nowhere)
+  await side.start()
+  await until(() => side.log.filter((line) => line === 'dial failed').length >= 3)
+  stop(side)
+})
+
+test('a refusal proves a death only where the peer itself ended the link: who cannot reach the network is told the same', async () => {
+  for (const silent of [true, false]) {
+    let cut = false
+    const failing: Pipes = {
+      ...pipes,
+      dial: (to, ms, onPipe, onFail) => {
+        if (!cut) return pipes.dial(to, ms, onPipe, onFail)
+        const timer = setTimeout(() => onFail(REFUSED), 1)
+        return () => clearTimeout(timer)
+      },
+    }
+    const [a, b] = await pair({ pipes: failing }, {})
+    await Promise.all([a.start(), b.start()])
+    await until(() => a.up && b.up)
+    cut = true
+    const before = a.refused
+    if (silent) a.link.close('no heartbeat came back')
+    b.link.stop()
+    await until(() => a.log.filter((line) => line === 'dial failed').length > before + 2)
+    if (silent) assert.is(a.refused, before)
+    else assert.ok(a.refused > before)
+    stop(a)
+  }
 })
 
 test('a peer that falls silent is dialed often enough to be given up in time', async () => {
