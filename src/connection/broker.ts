@@ -7,6 +7,7 @@ import type { TopicTable } from '../topic/topics.ts'
 import type { Connect, PublishView, SubscribeRequest } from '../wire/packet.ts'
 import type { Connection } from './connection.ts'
 import type { Rules } from './rules.ts'
+import type { Traffic } from './traffic.ts'
 
 export type ConnectionPolicy = {
   readonly allowAnonymous: boolean
@@ -24,6 +25,7 @@ export interface Broker {
   readonly policy: ConnectionPolicy
   readonly rules: Rules
   readonly topics: TopicTable
+  readonly traffic: Traffic
   /** The turn that an output of the packet at hand must wait for: this one if the packet changed anything durable, else 0. */
   need(): number
   /** A new packet begins: what was changed before does not gate it. */

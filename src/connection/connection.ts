@@ -9,7 +9,15 @@ import { type Attachment, NO_ENTRIES, type Session } from '../session/session.ts
 import type { TopicRef } from '../topic/topics.ts'
 import { Decoder } from '../wire/decoder.ts'
 import { writeDisconnect, writePingresp } from '../wire/encoder.ts'
-import type { AckType, Connect, ControlPacket, PacketSink, PublishView, Version } from '../wire/packet.ts'
+import {
+  type AckType,
+  type Connect,
+  type ControlPacket,
+  type PacketSink,
+  PacketType,
+  type PublishView,
+  type Version,
+} from '../wire/packet.ts'
 import { Reason, reasonName } from '../wire/reason.ts'
 import type { Broker } from './broker.ts'
 import { onAck } from './on_ack.ts'
@@ -95,20 +103,26 @@ export class Connection implements PacketSink, Attachment {
   }
 
   onPublish(view: PublishView): void {
-    this.broker.begin()
+    const { broker } = this
+    broker.traffic.received(PacketType.publish)
+    broker.traffic.payloadBytesIn += view.payloadEnd - view.payloadStart
+    broker.begin()
     onPublish(this, view)
   }
 
   onAck(type: AckType, packetId: number, reason: number): void {
+    this.broker.traffic.received(type)
     this.broker.begin()
     onAck(this, type, packetId, reason)
   }
 
   onPingreq(): void {
-    writePingresp(this.writer()) // [MQTT-3.12.4-1]
+    this.broker.traffic.received(PacketType.pingreq)
+    writePingresp(this.writer(PacketType.pingresp)) // [MQTT-3.12.4-1]
   }
 
   onControl(packet: ControlPacket): void {
+    this.broker.traffic.received(PacketType[packet.cmd])
     this.broker.begin()
     switch (packet.cmd) {
       case 'connect':
@@ -130,8 +144,13 @@ export class Connection implements PacketSink, Attachment {
 
   // ---- out
 
-  /** The buffer to append to; the connection will be written at the end of the turn. */
-  writer(): ByteWriter {
+  /** The buffer to append one packet to; the connection will be written at the end of the turn. */
+  writer(type: PacketType): ByteWriter {
+    this.broker.traffic.sent(type)
+    return this.buffer()
+  }
+
+  private buffer(): ByteWriter {
     if (this.out === null) this.out = this.broker.writers.take()
     if (!this.isDirty) this.broker.dirty(this)
     return this.out
@@ -142,8 +161,8 @@ export class Connection implements PacketSink, Attachment {
     if (turn <= this.broker.released) return
     const { gates } = this
     if (gates.length > 0 && (gates[gates.length - 1] as number) >= turn) return
-    if (gates === NO_GATES) this.gates = [this.writer().length, turn]
-    else gates.push(this.writer().length, turn)
+    if (gates === NO_GATES) this.gates = [this.buffer().length, turn]
+    else gates.push(this.buffer().length, turn)
   }
 
   /** Bytes not yet taken by the socket. */
@@ -171,6 +190,7 @@ export class Connection implements PacketSink, Attachment {
       taken = this.socket.write(limit === out.buf.length ? out.buf : out.buf.subarray(0, limit))
       if ((this.state as ConnectionState) === 'closed') return false
       if (taken < limit) this.blocked = true
+      this.broker.traffic.bytesOut += taken
     }
     const waits = limit < out.length
     if (taken === out.length) {
@@ -231,7 +251,7 @@ export class Connection implements PacketSink, Attachment {
     const wasOpen = this.state === 'open'
     if (wasOpen && this.version === 5) {
       const reasonString = this.requestProblemInformation && text !== '' ? text : undefined
-      writeDisconnect(this.writer(), {
+      writeDisconnect(this.writer(PacketType.disconnect), {
         reason,
         ...(reasonString === undefined ? {} : { reasonString }),
         ...(serverReference === undefined ? {} : { serverReference }),
@@ -262,7 +282,7 @@ export class Connection implements PacketSink, Attachment {
     }
     this.gates = NO_GATES
     if (this.state === 'open' && this.version === 5)
-      writeDisconnect(this.writer(), {
+      writeDisconnect(this.writer(PacketType.disconnect), {
         reason,
         ...(text === '' || !this.requestProblemInformation ? {} : { reasonString: text }),
       })

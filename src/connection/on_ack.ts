@@ -34,7 +34,7 @@ function onPubrec(c: Connection, session: Session, packetId: number, reason: num
   if (c.version === 0) return
   const entry = session.inflight.get(packetId)
   if (entry === undefined || entry.state === 1) {
-    writeAck(c.writer(), PacketType.pubrel, packetId, Reason.packetIdentifierNotFound, c.version)
+    writeAck(c.writer(PacketType.pubrel), PacketType.pubrel, packetId, Reason.packetIdentifierNotFound, c.version)
     return
   }
   if (reason >= 0x80) {
@@ -49,7 +49,7 @@ function onPubrec(c: Connection, session: Session, packetId: number, reason: num
     else c.broker.sent(session, entry, packetId, 3)
   }
   if (c.broker.rules.gatePubrel) c.gate(c.broker.need())
-  writeAck(c.writer(), PacketType.pubrel, packetId, Reason.success, c.version) // [MQTT-4.3.3-4]
+  writeAck(c.writer(PacketType.pubrel), PacketType.pubrel, packetId, Reason.success, c.version) // [MQTT-4.3.3-4]
 }
 
 function onPubrel(c: Connection, session: Session, packetId: number): void {
@@ -59,7 +59,7 @@ function onPubrel(c: Connection, session: Session, packetId: number): void {
   if (known && c.unreleased > 0) c.unreleased--
   if (c.broker.rules.gatePubcomp) c.gate(c.broker.need())
   const reason = known ? Reason.success : Reason.packetIdentifierNotFound
-  writeAck(c.writer(), PacketType.pubcomp, packetId, reason, c.version) // [MQTT-4.3.3-11]
+  writeAck(c.writer(PacketType.pubcomp), PacketType.pubcomp, packetId, reason, c.version) // [MQTT-4.3.3-11]
 }
 
 function onPubcomp(c: Connection, session: Session, packetId: number): void {

@@ -21,7 +21,7 @@ export function onPublish(c: Connection, view: PublishView): void {
   if (view.qos === 1) {
     const matched = broker.publish(c, view, 0)
     c.gate(broker.need())
-    writeAck(c.writer(), PacketType.puback, packetId, reasonOf(c, matched), c.version) // [MQTT-4.3.2-4]
+    writeAck(c.writer(PacketType.puback), PacketType.puback, packetId, reasonOf(c, matched), c.version) // [MQTT-4.3.2-4]
     return
   }
   let matched = true
@@ -33,7 +33,7 @@ export function onPublish(c: Connection, view: PublishView): void {
     matched = broker.publish(c, view, packetId)
   } // else a repetition, which must not be published again [MQTT-4.3.3-10]
   c.gate(broker.need())
-  writeAck(c.writer(), PacketType.pubrec, packetId, reasonOf(c, matched), c.version) // [MQTT-4.3.3-8]
+  writeAck(c.writer(PacketType.pubrec), PacketType.pubrec, packetId, reasonOf(c, matched), c.version) // [MQTT-4.3.3-8]
 }
 
 function reasonOf(c: Connection, matched: boolean): number {

@@ -2,7 +2,7 @@
 import { LIMITS } from '../base/limits.ts'
 import { isShared, validFilter } from '../topic/name.ts'
 import { writeSuback, writeUnsuback } from '../wire/encoder.ts'
-import type { Subscribe, SubscribeRequest, Unsubscribe } from '../wire/packet.ts'
+import { PacketType, type Subscribe, type SubscribeRequest, type Unsubscribe } from '../wire/packet.ts'
 import { Reason } from '../wire/reason.ts'
 import type { Connection } from './connection.ts'
 
@@ -28,7 +28,7 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
     broker.subscribe(session, request, packet.subscriptionId)
   }
   c.gate(broker.need())
-  writeSuback(c.writer(), c.version, packet.packetId, codes) // [MQTT-3.8.4-1], [MQTT-3.8.4-2]
+  writeSuback(c.writer(PacketType.suback), c.version, packet.packetId, codes) // [MQTT-3.8.4-1], [MQTT-3.8.4-2]
   for (const { request, isNew } of retained) {
     // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11]
     if (request.retainHandling === 0 || (request.retainHandling === 1 && isNew))
@@ -57,6 +57,6 @@ export function onUnsubscribe(c: Connection, packet: Unsubscribe): void {
     broker.unsubscribe(session, filter) ? Reason.success : Reason.noSubscriptionExisted,
   )
   if (broker.rules.gateUnsuback) c.gate(broker.need())
-  writeUnsuback(c.writer(), c.version, packet.packetId, codes) // [MQTT-3.10.4-4], [MQTT-3.10.4-5]
+  writeUnsuback(c.writer(PacketType.unsuback), c.version, packet.packetId, codes) // [MQTT-3.10.4-4], [MQTT-3.10.4-5]
   broker.log('unsubscribe', { client: c.clientId, filters: packet.filters })
 }

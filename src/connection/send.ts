@@ -48,7 +48,8 @@ export function resume(c: Connection, session: Session): void {
   c.again = []
   for (const entry of session.queue) {
     if (entry.state === 0) continue
-    if (entry.state === 3) writeAck(c.writer(), PacketType.pubrel, entry.packetId, Reason.success, c.version)
+    if (entry.state === 3)
+      writeAck(c.writer(PacketType.pubrel), PacketType.pubrel, entry.packetId, Reason.success, c.version)
     else c.again.push(entry)
   }
   session.queue.cursor = 0
@@ -103,8 +104,9 @@ export function pump(c: Connection, session: Session): void {
 
 function write(c: Connection, entry: Entry, dup: boolean, version: Version): void {
   const { message } = entry
+  c.broker.traffic.payloadBytesOut += message.payload.length
   writePublish(
-    c.writer(),
+    c.writer(PacketType.publish),
     version,
     message.topic.bytes,
     message.payload,

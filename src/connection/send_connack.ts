@@ -1,6 +1,6 @@
 // Send CONNACK: the answer to CONNECT, with what a 5.0 client must know of this server.
 import { type ConnackFields, writeConnack } from '../wire/encoder.ts'
-import { SESSION_NEVER_EXPIRES } from '../wire/packet.ts'
+import { PacketType, SESSION_NEVER_EXPIRES } from '../wire/packet.ts'
 import { Reason } from '../wire/reason.ts'
 import type { Connection } from './connection.ts'
 
@@ -20,14 +20,14 @@ export function writeConnackAccept(c: Connection, sessionPresent: boolean): void
     fields.sharedAvailable = false
     if (policy.keepAliveMax > 0 && connect.keepAlive === policy.keepAliveMax) fields.serverKeepAlive = connect.keepAlive // [MQTT-3.2.2-21]
   }
-  writeConnack(c.writer(), c.version, fields)
+  writeConnack(c.writer(PacketType.connack), c.version, fields)
 }
 
 export function writeConnackRefusal(c: Connection, reason: number, text: string): void {
   const version = c.version === 0 ? 4 : c.version
   const reasonString = version === 5 && c.requestProblemInformation && text !== '' ? text : undefined
   // [MQTT-3.2.2-6]: session present is 0 with a refusal
-  writeConnack(c.writer(), version, {
+  writeConnack(c.writer(PacketType.connack), version, {
     sessionPresent: false,
     reason,
     ...(reasonString === undefined ? {} : { reasonString }),

@@ -10,9 +10,13 @@ import type { Connect } from '../wire/packet.ts'
 import { type DenyOp, type GrantOp, OpKind, willToWire } from '../wire/peer_message.ts'
 import { Reason } from '../wire/reason.ts'
 import { lineageFromWire, tokenFromWire } from './convert.ts'
+import type { Histogram } from './histogram.ts'
 import type { BrokerNode } from './node.ts'
 import { Presence } from './presence.ts'
 import { append, nextToken, promote } from './promote.ts'
+
+/** Seconds: an answer over a good link takes half a millisecond, a refused client has waited for five seconds. */
+const BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
 type Block = ReturnType<BrokerNode['turns']['block']>
 
@@ -20,10 +24,12 @@ export class Claims {
   /** Asked and not answered, by client id. */
   readonly open = new Map<string, Claim<Connection>>()
   private readonly blocks = new Map<Claim<Connection>, Block>()
+  private readonly seconds: Histogram
   private readonly node: BrokerNode
 
   constructor(node: BrokerNode) {
     this.node = node
+    this.seconds = node.metrics.histogram('handover_seconds', 'from asking the peer for a session to having it', BOUNDS)
   }
 
   private off(rule: string): boolean {
@@ -177,7 +183,7 @@ export class Claims {
       else {
         session.setToken(token)
         session.lineage = lineageFromWire(lineage)
-        session.mine = true
+        node.sessions.setMine(session, true)
         session.packetIds = packetIds.slice()
         session.expiry = expiry
         node.journal.session(session)
@@ -192,6 +198,7 @@ export class Claims {
     if (claim?.held) this.foldHeld(claim, session, present === 1)
     const pending = claim?.pending ?? null
     node.metrics.add('handovers_in')
+    if (claim !== undefined) this.seconds.observe((node.now - claim.since) / 1000)
     if (claim === undefined) {
       // a drain gives it away unasked: offline here, its presence as it was
       if (session !== undefined && session.expiresAt !== Number.POSITIVE_INFINITY)

@@ -8,7 +8,7 @@ import { allocateUnkept } from '../connection/send.ts'
 import type { Entry } from '../session/queue.ts'
 import type { Session } from '../session/session.ts'
 import { publishSize, writePublish } from '../wire/encoder.ts'
-import type { QoS, Version } from '../wire/packet.ts'
+import { PacketType, type QoS, type Version } from '../wire/packet.ts'
 import type { BrokerNode } from './node.ts'
 import { Publication } from './publication.ts'
 
@@ -92,7 +92,8 @@ export class Delivery {
       if (c.outBytes > LIMITS.outBytesQos0Max) return this.node.metrics.add('dropped_slow_reader')
       if (this.tooLarge(c, 0, ids)) return
     }
-    const w = c.writer()
+    const w = c.writer(PacketType.publish)
+    this.node.traffic.payloadBytesOut += this.pub.payloadEnd - this.pub.payloadStart
     if (!many || ids !== null) {
       this.write(w, c.version as Version, qos, packetId, retain, ids)
       return

@@ -1,27 +1,67 @@
-// Gauges: what can be read off a node at any time, named for Prometheus.
+// Gauges: what can be read off a node at any time, named for Prometheus. Changes nothing.
+import { MODES } from '../pair/modes.ts'
+import { PacketType } from '../wire/packet.ts'
+import type { Labelled } from './metrics.ts'
 import type { BrokerNode } from './node.ts'
 
 export function addGauges(node: BrokerNode): void {
-  const { metrics, pairing } = node
+  addHoldings(node)
+  addPair(node)
+  addTraffic(node)
+}
+
+/** Messages with QoS 1 or 2 that clients of this node have not acknowledged. */
+export function inflightOf({ live }: BrokerNode): number {
+  let sum = 0
+  for (const { session } of live.values()) sum += session?.inflight.size ?? 0
+  return sum
+}
+
+function addHoldings(node: BrokerNode): void {
+  const { metrics, live, all, sessions, retained, journal } = node
   const gauge = (name: string, help: string, read: () => number): void => metrics.gauge(name, help, read)
-  gauge('connections', 'open MQTT connections', () => node.live.size)
-  gauge('sockets', 'open client sockets', () => node.all.size)
-  gauge('sessions', 'sessions known here', () => node.sessions.byClient.size)
-  gauge('subscriptions', 'subscriptions known here', () => node.sessions.subscriptionCount)
-  gauge('queued_messages', 'messages in all queues', () => node.sessions.queuedMessages)
-  gauge('queued_bytes', 'payload bytes in all queues', () => node.sessions.queuedBytes)
-  gauge('retained_messages', 'retained messages', () => node.retained.count)
-  gauge('retained_bytes', 'payload bytes of retained messages', () => node.retained.bytes)
-  gauge('claims_open', 'client ids asked for at the peer', () => node.claims.open.size)
-  gauge('ring_groups', 'groups the peer has not acknowledged', () => pairing.out.ring.length)
-  gauge('ring_bytes', 'bytes the peer has not acknowledged', () => pairing.out.ringBytes)
+  gauge('connections', 'open MQTT connections', () => live.size)
+  gauge('sockets', 'open client sockets', () => all.size)
+  gauge('sessions', 'sessions known here', () => sessions.byClient.size)
+  gauge('sessions_owned', 'sessions of this node: all but those the peer has', () => sessions.ownedCount)
+  gauge('subscriptions', 'subscriptions known here', () => sessions.subscriptionCount)
+  gauge('queued_messages', 'messages in all queues', () => sessions.queuedMessages)
+  gauge('queued_bytes', 'payload bytes in all queues', () => sessions.queuedBytes)
+  gauge('inflight_messages', 'messages that connected clients have not acknowledged', () => inflightOf(node))
+  gauge('retained_messages', 'retained messages', () => retained.count)
+  gauge('retained_bytes', 'payload bytes of retained messages', () => retained.bytes)
+  gauge('stored_messages', 'messages held for queues and as retained ones, each once', () => journal.heldMessages)
+  gauge('stored_bytes', 'payload bytes of these', () => journal.heldBytes)
+}
+
+function addPair(node: BrokerNode): void {
+  const { metrics, pairing, claims } = node
+  const gauge = (name: string, help: string, read: () => number): void => metrics.gauge(name, help, read)
+  gauge('claims_open', 'client ids asked for at the peer and not answered', () => claims.open.size)
+  gauge('ring_groups', 'groups of changes the peer has not acknowledged', () => pairing.out.ring.length)
+  gauge('ring_bytes', 'bytes of changes the peer has not acknowledged', () => pairing.out.ringBytes)
   gauge('link_lag_ms', 'round trip of the last heartbeat', () => node.lagMs)
+  gauge('peer_connections', 'open MQTT connections at the peer, as it has told', () => node.presences.upAtPeer)
   gauge('link_up', '1 while the link is up', () => (pairing.link.up ? 1 : 0))
   gauge('ready', '1 while clients may be served', () => (node.ready ? 1 : 0))
   gauge('synced', '1 while both nodes hold everything', () => (node.synced ? 1 : 0))
   gauge('generation', 'generation of the pair', () => pairing.record.generation.n)
   gauge('possibly_stale', '1 while served from a state the peer may have outrun', () => (pairing.possiblyStale ? 1 : 0))
-  gauge('publishes_received', 'PUBLISH packets received since start', () => metrics.publishesIn)
-  gauge('bytes_received', 'bytes received from clients since start', () => metrics.bytesIn)
-  gauge('link_bytes_received', 'bytes received from the peer since start', () => metrics.linkBytesIn)
+  const modes = (): Labelled[] => MODES.map((mode) => [mode, pairing.mode === mode ? 1 : 0])
+  metrics.labelled('gauge', 'mode', 'mode', '1 for the mode this node is in', modes)
+  metrics.counter('link_bytes_in', 'bytes received from the peer', () => node.linkBytesIn)
+}
+
+function addTraffic({ metrics, traffic, config }: BrokerNode): void {
+  const byType = (read: (type: PacketType) => number) => (): Labelled[] =>
+    Object.entries(PacketType).map(([name, type]) => [name, read(type)])
+  const received = byType((type) => traffic.receivedOf(type))
+  const sent = byType((type) => traffic.sentOf(type))
+  metrics.labelled('counter', 'packets_received', 'type', 'MQTT packets received, by type', received)
+  metrics.labelled('counter', 'packets_sent', 'type', 'MQTT packets sent, by type', sent)
+  metrics.counter('bytes_received', 'bytes received from clients', () => traffic.bytesIn)
+  metrics.counter('bytes_sent', 'bytes sent to clients', () => traffic.bytesOut)
+  metrics.counter('publish_bytes_received', 'payload bytes of PUBLISH received', () => traffic.payloadBytesIn)
+  metrics.counter('publish_bytes_sent', 'payload bytes of PUBLISH sent', () => traffic.payloadBytesOut)
+  metrics.labelled('gauge', 'build_info', 'version', 'always 1, with the version', () => [[config.version, 1]])
 }

@@ -1,14 +1,16 @@
-// Metrics: plain counters and gauges, and their Prometheus text. Counts, never measures.
+// Metrics: what is counted and what can be read off, and its Prometheus text. Counts, never measures.
+import { COUNTER_FAMILIES, COUNTERS } from './counters.ts'
+import { Histogram } from './histogram.ts'
 
-type Kind = 'counter' | 'gauge'
+type Kind = 'counter' | 'gauge' | 'histogram'
+/** A value and the label that tells it apart from others of its name. */
+export type Labelled = readonly [label: string, value: number]
+
 const PREFIX = 'tandemq_'
 
 export class Metrics {
-  private counters = new Map<string, number>()
-  publishesIn = 0
-  bytesIn = 0
-  linkBytesIn = 0
-  private gauges = new Map<string, { help: string; read: () => number }>()
+  private readonly counters = new Map<string, number>(Object.keys(COUNTERS).map((name) => [name, 0]))
+  private readonly families: { name: string; kind: Kind; help: string; lines: () => string[] }[] = []
 
   add(name: string, n = 1): void {
     this.counters.set(name, (this.counters.get(name) ?? 0) + n)
@@ -18,45 +20,82 @@ export class Metrics {
     return this.counters.get(name) ?? 0
   }
 
+  /** Messages dropped, for whatever reason. */
+  get dropped(): number {
+    let sum = 0
+    for (const [name, n] of this.counters) if (name.startsWith('dropped_')) sum += n
+    return sum
+  }
+
+  /** What is counted elsewhere, by whoever counts it cheapest. */
+  counter(name: string, help: string, read: () => number): void {
+    this.family(`${name}_total`, 'counter', help, (base) => [sample(base, '', read())])
+  }
+
   gauge(name: string, help: string, read: () => number): void {
-    this.gauges.set(name, { help, read })
+    this.family(name, 'gauge', help, (base) => [sample(base, '', read())])
   }
 
-  entries(): Record<string, number> {
-    const all: Record<string, number> = {}
-    for (const [name, value] of this.counters) all[name] = value
-    for (const [name, { read }] of this.gauges) all[name] = read()
-    return all
+  /** Values of one name, each with its own label. */
+  labelled(kind: 'counter' | 'gauge', name: string, label: string, help: string, read: () => Labelled[]): void {
+    this.family(kind === 'counter' ? `${name}_total` : name, kind, help, (base) =>
+      read().map(([value, n]) => sample(base, labels(label, value), n)),
+    )
   }
 
-  /** Prometheus text format 0.0.4. `dropped_x` and `faults_x` become one family with a reason label each. */
+  histogram(name: string, help: string, bounds: readonly number[]): Histogram {
+    const histogram = new Histogram(bounds)
+    this.family(name, 'histogram', help, (base) => {
+      const lines: string[] = []
+      for (const [bound, count] of histogram.cumulative())
+        lines.push(sample(`${base}_bucket`, labels('le', numberText(bound)), count))
+      return [...lines, sample(`${base}_sum`, '', histogram.sum), sample(`${base}_count`, '', histogram.count)]
+    })
+    return histogram
+  }
+
+  private family(name: string, kind: Kind, help: string, lines: (base: string) => string[]): void {
+    const base = PREFIX + name
+    this.families.push({ name: base, kind, help, lines: () => lines(base) })
+  }
+
+  /** Prometheus text format 0.0.4, sorted by name. */
   render(): string {
-    const families = new Map<string, { kind: Kind; help: string; lines: string[] }>()
-    const family = (name: string, kind: Kind, help: string): string[] => {
-      let f = families.get(name)
-      if (f === undefined) {
-        f = { kind, help, lines: [] }
-        families.set(name, f)
-      }
-      return f.lines
-    }
-    for (const [name, value] of [...this.counters].sort((a, b) => (a[0] < b[0] ? -1 : 1))) {
-      const labelled = /^(dropped|faults|merged)_(.+)$/.exec(name)
-      if (labelled !== null) {
-        const base = `${PREFIX}${labelled[1]}_total`
-        family(base, 'counter', `${labelled[1]} by reason`).push(`${base}{reason="${labelled[2]}"} ${value}`)
-      } else {
-        const base = `${PREFIX}${name}_total`
-        family(base, 'counter', name.replaceAll('_', ' ')).push(`${base} ${value}`)
-      }
-    }
-    for (const [name, { help, read }] of this.gauges) {
-      const base = PREFIX + name
-      family(base, 'gauge', help).push(`${base} ${read()}`)
-    }
+    const families = [...this.families, ...this.counted()]
+    families.sort((a, b) => (a.name < b.name ? -1 : 1))
     let text = ''
-    for (const [name, { kind, help, lines }] of families)
-      text += `# HELP ${name} ${help}\n# TYPE ${name} ${kind}\n${lines.join('\n')}\n`
+    for (const { name, kind, help, lines } of families) {
+      text += `# HELP ${name} ${help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n# TYPE ${name} ${kind}\n`
+      for (const line of lines()) text += `${line}\n`
+    }
     return text
   }
+
+  private counted(): Metrics['families'] {
+    const found = new Map<string, { name: string; kind: Kind; help: string; lines: () => string[] }>()
+    for (const [name, n] of [...this.counters].sort((a, b) => (a[0] < b[0] ? -1 : 1))) {
+      const at = name.indexOf('_')
+      const shared = COUNTER_FAMILIES[name.slice(0, Math.max(at, 0))]
+      const base = `${PREFIX}${shared === undefined ? name : name.slice(0, at)}_total`
+      const line = sample(base, shared === undefined ? '' : labels(shared.label, name.slice(at + 1)), n)
+      const before = found.get(base)
+      const lines = [...(before?.lines() ?? []), line]
+      const help = shared?.help ?? COUNTERS[name] ?? name.replaceAll('_', ' ')
+      found.set(base, { name: base, kind: 'counter', help, lines: () => lines })
+    }
+    return [...found.values()]
+  }
+}
+
+function labels(name: string, value: string): string {
+  const text = value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
+  return `{${name}="${text}"}`
+}
+
+function sample(name: string, label: string, value: number): string {
+  return `${name}${label} ${numberText(value)}`
+}
+
+function numberText(value: number): string {
+  return value === Number.POSITIVE_INFINITY ? '+Inf' : String(value)
 }

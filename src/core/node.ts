@@ -8,6 +8,7 @@ import { Timers } from '../base/timers.ts'
 import type { Broker, ConnectionPolicy } from '../connection/broker.ts'
 import { Connection } from '../connection/connection.ts'
 import { type Rules, rulesWithout } from '../connection/rules.ts'
+import { Traffic } from '../connection/traffic.ts'
 import { Writers } from '../connection/writers.ts'
 import type { EntryState, Image, NodeRecord } from '../session/image.ts'
 import { Journal } from '../session/journal.ts'
@@ -21,6 +22,7 @@ import { OpKind } from '../wire/peer_message.ts'
 import { Applier } from './applier.ts'
 import { BackPressure } from './back_pressure.ts'
 import { Claims } from './claims.ts'
+import { randomClientId } from './client_id.ts'
 import { Drainer } from './drain.ts'
 import { Emitter } from './emitter.ts'
 import { Flusher } from './flusher.ts'
@@ -70,6 +72,7 @@ export class BrokerNode implements Broker {
   readonly pairing: Pairing
   readonly flusher: Flusher
   readonly metrics = new Metrics()
+  readonly traffic = new Traffic()
   readonly backPressure = new BackPressure(this.metrics)
   readonly writers = new Writers()
   /** Stands in the subscription tree for all sessions without expiry at the peer. */
@@ -90,6 +93,7 @@ export class BrokerNode implements Broker {
   sequence = 0
   minted = 0
   connections = 0
+  linkBytesIn = 0
   /** Round trip of the last heartbeat. */
   lagMs = 0
   /** Hybrid clock: wall ms in ticks, never behind what was seen of the peer. */
@@ -169,12 +173,7 @@ export class BrokerNode implements Broker {
     at === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.round(this.wall + at - this.now))
 
   assignClientId(): string {
-    let id = 'tandemq-'
-    for (let i = 0; i < 4; i++)
-      id += Math.floor(this.prng.next() * 0x10000)
-        .toString(16)
-        .padStart(4, '0')
-    return id
+    return randomClientId(this.prng)
   }
 
   get mode(): string {
@@ -213,7 +212,7 @@ export class BrokerNode implements Broker {
 
   /** @param bytes borrowed until it returns */
   data(c: Connection, bytes: Uint8Array): void {
-    this.metrics.bytesIn += bytes.length
+    this.traffic.bytesIn += bytes.length
     c.data(bytes)
     if (this.emitter.bytes > LIMITS.groupBytes) this.drainer.seal()
   }
@@ -241,7 +240,7 @@ export class BrokerNode implements Broker {
 
   /** @param bytes borrowed until it returns */
   linkData(bytes: Uint8Array): void {
-    this.metrics.linkBytesIn += bytes.length
+    this.linkBytesIn += bytes.length
     this.begin()
     this.pairing.link.data(bytes)
   }
@@ -292,7 +291,6 @@ export class BrokerNode implements Broker {
   }
 
   publish(c: Connection, view: PublishView, packetId: number): boolean {
-    this.metrics.publishesIn++
     const { out } = this.pairing
     if (out.ringBytes > LIMITS.ringBytesMax / 2 || out.ring.length > LIMITS.ringGroupsMax) this.backPressure.pause(c)
     return this.router.publishFrom(c, view, packetId)

@@ -33,6 +33,8 @@ export class Presence {
 
 export class Presences {
   readonly byClient = new Map<string, Presence>()
+  /** Connections that the peer has, as it has told. */
+  upAtPeer = 0
   /** Wills that this node publishes when their time comes. */
   readonly due = new Timers<string>()
   private readonly node: BrokerNode
@@ -51,14 +53,27 @@ export class Presences {
       p.stored = old.stored
       this.due.clear(p.client)
     }
-    this.byClient.set(p.client, p)
+    this.restore(p)
     this.note(p)
+  }
+
+  /** As it was read from the disk, or is about to be noted for it. */
+  restore(p: Presence): void {
+    const old = this.byClient.get(p.client)
+    if (old !== undefined) this.tally(old, -1)
+    this.byClient.set(p.client, p)
+    this.tally(p, 1)
+  }
+
+  private tally(p: Presence, n: 1 | -1): void {
+    if (p.up && !p.mine) this.upAtPeer += n
   }
 
   delete(client: string): void {
     const p = this.byClient.get(client)
     if (p === undefined) return
     this.byClient.delete(client)
+    this.tally(p, -1)
     this.due.clear(client)
     if (p.stored) this.node.journal.presenceOf(client)
   }
@@ -122,6 +137,7 @@ export class Presences {
     if (p === undefined || !sameConn(p.connId, connId)) return
     const delay = p.will === null ? 0 : Math.min(p.will.delay, p.expiry)
     if (!clean && p.will !== null && delay > 0) {
+      this.tally(p, -1)
       p.up = false
       p.dueAt = this.node.now + delay * 1000
       this.due.set(client, p.dueAt)
@@ -154,7 +170,7 @@ export class Presences {
   fire(p: Presence): void {
     const { node } = this
     const { will } = p
-    this.byClient.delete(p.client)
+    if (this.byClient.delete(p.client)) this.tally(p, -1)
     this.due.clear(p.client)
     if (p.stored) node.journal.presenceOf(p.client)
     if (will !== null) {

@@ -82,7 +82,7 @@ export function loadImage(node: BrokerNode, image: Image): void {
     presence.up = p.up
     presence.dueAt = at(p.willDueAt)
     presence.stored = true
-    node.presences.byClient.set(p.client, presence)
+    node.presences.restore(presence)
   }
   for (const message of messages.values()) {
     // kept by nobody: its row is not needed

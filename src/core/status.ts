@@ -116,6 +116,8 @@ export function inspect(node: BrokerNode) {
     claims: [...node.claims.open.keys()],
     holds: [...node.grants.holds.keys()],
     forwarded: node.forwarded.size,
+    owned: node.sessions.ownedCount,
+    upAtPeer: node.presences.upAtPeer,
     sessions: [...node.sessions.byClient.values()].map((s) => ({
       client: s.clientId,
       durable: s.durable,

@@ -22,6 +22,7 @@ const NEXT = {
 } as const satisfies Record<string, readonly string[]>
 
 export type Mode = keyof typeof NEXT
+export const MODES = Object.keys(NEXT) as Mode[]
 
 export function moveMode(from: Mode, to: Mode): Mode {
   assert((NEXT[from] as readonly string[]).includes(to), 'no such transition of a node')

@@ -22,6 +22,9 @@ export class Journal {
   private presence = new Set<string>()
   private messages: Message[] = []
   private nextMessageRow: number
+  /** Messages that something refers to, and their payload bytes. */
+  heldMessages = 0
+  heldBytes = 0
   /** Grows with every durable change. */
   count = 0
   private taken = 0
@@ -78,11 +81,17 @@ export class Journal {
 
   hold(message: Message): void {
     message.refs++
+    if (message.refs > 1) return
+    this.heldMessages++
+    this.heldBytes += message.payload.length
   }
 
   release(message: Message): void {
     message.refs--
-    if (message.refs === 0 && message.row !== 0) this.messages.push(message)
+    if (message.refs > 0) return
+    this.heldMessages--
+    this.heldBytes -= message.payload.length
+    if (message.row !== 0) this.messages.push(message)
   }
 
   /** The batch of everything changed since the last call; the journal is empty afterwards. */

@@ -38,6 +38,8 @@ export class Sessions {
   queuedMessages = 0
   queuedBytes = 0
   subscriptionCount = 0
+  /** Sessions that this node owns. */
+  ownedCount = 0
 
   constructor(journal: Journal) {
     this.journal = journal
@@ -51,6 +53,7 @@ export class Sessions {
     assert(!this.byClient.has(client), 'session exists')
     const session = new Session(client, durable, mine, token, expiry)
     this.byClient.set(client, session)
+    if (mine) this.ownedCount++
     if (durable) this.journal.session(session)
     return session
   }
@@ -73,6 +76,7 @@ export class Sessions {
     session.inflight = NO_INFLIGHT
     session.inbound = NO_INBOUND
     session.shadows = NO_SHADOWS
+    if (session.mine && !session.ended) this.ownedCount--
     session.ended = true
     if (this.byClient.get(session.clientId) === session) this.byClient.delete(session.clientId)
     if (session.durable) this.journal.session(session)
@@ -209,8 +213,13 @@ export class Sessions {
     session.lineage.push({ token: session.token, forkVer: session.ver })
     if (session.lineage.length > LIMITS.lineageMax) session.lineage.shift()
     session.setToken(token)
-    session.mine = mine
+    this.setMine(session, mine)
     this.journal.session(session)
+  }
+
+  setMine(session: Session, mine: boolean): void {
+    if (session.mine !== mine && !session.ended) this.ownedCount += mine ? 1 : -1
+    session.mine = mine
   }
 
   /** True when the message stands in the queue or among the shadows. */

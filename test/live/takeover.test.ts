@@ -100,7 +100,7 @@ test('a client that sends much before its CONNACK is not read further, and loses
   const { a, b } = pair
   const received = async () => {
     const body = await (await fetch(a.url('/metrics'))).text()
-    return Number(/^tandemq_bytes_received (\d+)/m.exec(body)?.[1])
+    return Number(/^tandemq_bytes_received_total (\d+)/m.exec(body)?.[1])
   }
   const before = await received()
   b.pause()

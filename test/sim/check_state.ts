@@ -28,8 +28,17 @@ export class StateChecks {
     const inspection = look(node)
     if (inspection === null) return
     this.oneState(node, inspection)
+    this.counted(node, inspection)
     const other = look(this.cluster.other(node))
     if (other !== null) this.oneOwner(inspection, other)
+  }
+
+  /** What is counted as it changes is what a recount gives. */
+  private counted(node: SimNode, { sessions, presence, owned, upAtPeer }: Inspection): void {
+    const mine = sessions.filter((s) => s.mine).length
+    if (owned !== mine) this.cluster.violate('counts', `${node.name} counts ${owned} own sessions and has ${mine}`)
+    const up = presence.filter(([, , isUp, isMine]) => isUp && !isMine).length
+    if (upAtPeer !== up) this.cluster.violate('counts', `${node.name} counts ${upAtPeer} at its peer and knows ${up}`)
   }
 
   /** Invariant 8. */

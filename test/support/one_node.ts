@@ -233,6 +233,8 @@ export class SpecClient extends ScriptedClient {
   reading = true
   /** What came, as bytes; null until a test wants them. */
   heard: Uint8Array[] | null = null
+  bytesSent = 0
+  bytesReceived = 0
   private readonly node: BrokerNode
   private readonly connection: Connection
 
@@ -246,6 +248,7 @@ export class SpecClient extends ScriptedClient {
       write: (bytes) => {
         const taken = Math.min(this.room, bytes.length)
         this.room -= taken
+        this.bytesReceived += taken
         if (taken > 0) this.received(bytes.slice(0, taken))
         return taken
       },
@@ -271,6 +274,7 @@ export class SpecClient extends ScriptedClient {
 
   protected transmit(bytes: Uint8Array): void {
     if (this.closed) return
+    this.bytesSent += bytes.length
     this.node.data(this.connection, bytes)
     this.world.drive()
   }

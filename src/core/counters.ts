@@ -1,0 +1,52 @@
+// Counters: the names of all that is counted, with their help. A name `dropped_x`, `merged_x` or `faults_x` is one reason of a family.
+// Counts nothing itself.
+
+/** Shown from the start, at 0: a rate needs a value before the first event. */
+export const COUNTERS: Readonly<Record<string, string>> = {
+  accepts: 'client sockets accepted',
+  claims_crossed: 'client ids that both nodes asked each other for at once',
+  claims_sent: 'client ids asked for at the peer',
+  claims_timed_out: 'CONNECTs refused because the peer did not answer for the session',
+  connect_timeouts: 'sockets closed because no CONNECT came in time',
+  connections_closed_slow: 'connections closed because the client did not read',
+  connects: 'CONNECTs accepted',
+  connects_refused: 'CONNECTs refused',
+  disconnects: 'connections that ended',
+  handovers_in: 'sessions taken over from the peer',
+  handovers_out: 'sessions given to the peer',
+  joins: 'times that this node and its peer have come into step',
+  keep_alive_timeouts: 'connections closed because the client was silent',
+  link_bytes_out: 'bytes sent to the peer',
+  link_faults: 'times that the link was dropped for what came over it',
+  link_resumes: 'times that the link came back with nothing lost',
+  promotions: 'sessions of the peer that this node went on with alone',
+  publishers_paused: 'times that a publisher stood still because the peer was too far behind',
+  sessions_expired: 'sessions that ended because their time without a connection was over',
+  solo_decisions: 'times that this node decided to go on alone',
+  splits_healed: 'times that two nodes that had gone on alone were merged',
+  stale_ops: 'changes of the peer to sessions that had moved on',
+  takeovers: 'connections cut because another one with the same client id came',
+  wills_published: 'wills published',
+
+  dropped_expired: 'their Message Expiry Interval was over',
+  dropped_link_busy: 'QoS 0, the link to the peer did not keep up',
+  dropped_queue_full: 'the queue of the session was full',
+  dropped_retained_full: 'not retained, the retained store was full',
+  dropped_slow_reader: 'QoS 0, the client did not read fast enough',
+  dropped_too_large: 'above the Maximum Packet Size of the client',
+
+  merged_contained: 'nothing new',
+  merged_diverged: 'queues joined',
+  merged_possible_duplicates: 'queues joined with messages under way',
+  merged_replaced: 'the other node knew more',
+  merged_taken: 'not known here',
+}
+
+export type CounterFamily = { readonly label: string; readonly help: string }
+
+/** Counters of one name in Prometheus, told apart by a label. */
+export const COUNTER_FAMILIES: Readonly<Record<string, CounterFamily>> = {
+  dropped: { label: 'reason', help: 'messages dropped' },
+  faults: { label: 'reason', help: 'connections closed for what the client did, by MQTT reason code' },
+  merged: { label: 'result', help: 'sessions that a healed split met on both sides' },
+}
