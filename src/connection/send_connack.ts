@@ -4,6 +4,9 @@ import { PacketType, SESSION_NEVER_EXPIRES } from '../wire/packet.ts'
 import { Reason } from '../wire/reason.ts'
 import type { Connection } from './connection.ts'
 
+/** A refusal of 5.0 without properties. */
+const REFUSAL_BYTES = 5
+
 export function writeConnackAccept(c: Connection, sessionPresent: boolean): void {
   const { policy } = c.broker
   const { connect } = c
@@ -25,11 +28,11 @@ export function writeConnackAccept(c: Connection, sessionPresent: boolean): void
 
 export function writeConnackRefusal(c: Connection, reason: number, text: string): void {
   const version = c.version === 0 ? 4 : c.version
-  const reasonString = version === 5 && c.requestProblemInformation && text !== '' ? text : undefined
+  if (version === 5 && c.maximumPacketSize < REFUSAL_BYTES) return
   // [MQTT-3.2.2-6]: session present is 0 with a refusal
   writeConnack(c.writer(PacketType.connack), version, {
     sessionPresent: false,
     reason,
-    ...(reasonString === undefined ? {} : { reasonString }),
+    ...(version === 5 && c.inWords(text, REFUSAL_BYTES) ? { reasonString: text } : {}),
   })
 }
