@@ -1,7 +1,7 @@
 // Send CONNACK: the answer to CONNECT, with what a 5.0 client must know of this server.
 import { type ConnackFields, writeConnack } from '../wire/encoder.ts'
 import { PacketType, SESSION_NEVER_EXPIRES } from '../wire/packet.ts'
-import { Reason } from '../wire/reason.ts'
+import { Reason, returnCodeV3 } from '../wire/reason.ts'
 import type { Connection } from './connection.ts'
 
 /** A refusal of 5.0 without properties. */
@@ -28,7 +28,7 @@ export function writeConnackAccept(c: Connection, sessionPresent: boolean): void
 
 export function writeConnackRefusal(c: Connection, reason: number, text: string): void {
   const version = c.version === 0 ? 4 : c.version
-  if (version === 5 && c.maximumPacketSize < REFUSAL_BYTES) return
+  if (version === 5 ? c.maximumPacketSize < REFUSAL_BYTES : returnCodeV3(reason) === null) return // [MQTT-3.1.1/3.2.2-6]
   // [MQTT-3.2.2-6]: session present is 0 with a refusal
   writeConnack(c.writer(PacketType.connack), version, {
     sessionPresent: false,

@@ -1,5 +1,6 @@
 // Encoder: a server's packets appended to an output buffer, by hand: they are small and written once per message and client.
 // Knows no session; who may see what, and which properties a client can bear, is decided before.
+import { assert } from '../base/assert.ts'
 import type { ByteWriter } from '../base/bytes.ts'
 import { type AckType, PacketType, type Version } from './packet.ts'
 import { Property } from './properties.ts'
@@ -198,7 +199,9 @@ export function writeConnack(w: ByteWriter, version: Version, fields: ConnackFie
   if (version !== 5) {
     w.u8(2)
     w.u8(present)
-    w.u8(returnCodeV3(fields.reason))
+    const code = returnCodeV3(fields.reason)
+    assert(code !== null, 'a refusal that 3.x cannot be told is not told')
+    w.u8(code)
     return
   }
   properties.clear()
