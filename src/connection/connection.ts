@@ -19,6 +19,7 @@ import {
   type Version,
 } from '../wire/packet.ts'
 import { Reason, reasonName } from '../wire/reason.ts'
+import type { InboundAliases, OutboundAliases } from './aliases.ts'
 import type { Broker } from './broker.ts'
 import { onAck } from './on_ack.ts'
 import { onConnect } from './on_connect.ts'
@@ -65,6 +66,10 @@ export class Connection implements PacketSink, Attachment {
   maximumPacketSize = Number.POSITIVE_INFINITY
   requestProblemInformation = true
   assignedClientId = false
+  /** Null until the client uses one. */
+  aliasesIn: InboundAliases | null = null
+  /** Null where the client takes none. */
+  aliasesOut: OutboundAliases | null = null
   /** Sent by a former connection and not yet sent again by this one. */
   again: Entry[] = NO_ENTRIES
   /** QoS 2 publishes of this connection that the client has not released. */

@@ -19,6 +19,7 @@ export function writeConnackAccept(c: Connection, sessionPresent: boolean): void
     if (policy.qosMax !== 2) fields.maximumQos = policy.qosMax // [MQTT-3.2.2-9]
     if (!policy.retainAvailable) fields.retainAvailable = false
     fields.maximumPacketSize = policy.packetBytesMax
+    if (policy.topicAliasMaximum > 0) fields.topicAliasMaximum = policy.topicAliasMaximum
     if (c.assignedClientId) fields.assignedClientId = c.clientId // [MQTT-3.2.2-16]
     fields.sharedAvailable = false
     if (policy.keepAliveMax > 0 && connect.keepAlive === policy.keepAliveMax) fields.serverKeepAlive = connect.keepAlive // [MQTT-3.2.2-21]

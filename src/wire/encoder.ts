@@ -55,6 +55,8 @@ export type AuthFields = {
 
 const EXPIRY_BYTES = 5
 const ALIAS_BYTES = 3
+/** What an alias can add to a packet: its property, and a byte more for each of the two lengths. */
+export const ALIAS_BYTES_MAX = ALIAS_BYTES + 2
 
 function publishPropsSize(
   props: Uint8Array | null,
@@ -86,6 +88,11 @@ export function publishSize(
     length += varintSize(propsSize) + propsSize
   }
   return 1 + varintSize(length) + length
+}
+
+/** Offset of the topic alias in the PUBLISH of 5.0 that writePublish has just written with these properties. */
+export function topicAliasAt(w: ByteWriter, payloadLength: number, props: Uint8Array | null, expiry: number): number {
+  return w.length - payloadLength - publishPropsSize(props, expiry, null, 1) + 1
 }
 
 /**

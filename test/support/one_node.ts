@@ -36,6 +36,7 @@ export const CONFIG: NodeConfig = {
   keepAliveMax: 0,
   qosMax: 2,
   retainAvailable: true,
+  topicAliasMaximum: LIMITS.topicAliasMaximum,
   nonce: 7,
   seed: 7,
   mutations: new Set(),
