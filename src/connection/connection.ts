@@ -19,7 +19,6 @@ import {
   type Version,
 } from '../wire/packet.ts'
 import { Reason, reasonName } from '../wire/reason.ts'
-import type { InboundAliases, OutboundAliases } from './aliases.ts'
 import type { Broker } from './broker.ts'
 import { onAck } from './on_ack.ts'
 import { onConnect } from './on_connect.ts'
@@ -31,17 +30,15 @@ import { type ConnectionState, move } from './states.ts'
 
 /** The socket, as far as a connection may know it. */
 export interface Socket {
+  readonly transport: string
   readonly address: string
   readonly loopback: boolean
   write(bytes: Uint8Array): number
   pause(): void
   resume(): void
-  end(): void
+  end(reason: number): void
 }
 
-/** A DISCONNECT with nothing but its reason; what a property of ASCII text takes besides the text. */
-const DISCONNECT_BYTES = 3
-const TEXT_PROPERTY_BYTES = 3
 const NO_GATES: number[] = Object.freeze([]) as unknown as number[]
 
 export class Connection implements PacketSink, Attachment {
@@ -66,10 +63,6 @@ export class Connection implements PacketSink, Attachment {
   maximumPacketSize = Number.POSITIVE_INFINITY
   requestProblemInformation = true
   assignedClientId = false
-  /** Null until the client uses one. */
-  aliasesIn: InboundAliases | null = null
-  /** Null where the client takes none. */
-  aliasesOut: OutboundAliases | null = null
   /** Sent by a former connection and not yet sent again by this one. */
   again: Entry[] = NO_ENTRIES
   /** QoS 2 publishes of this connection that the client has not released. */
@@ -86,6 +79,8 @@ export class Connection implements PacketSink, Attachment {
   topic: TopicRef | null = null
   /** Reading is stopped until the pair has decided. */
   paused = false
+  /** Why it is ended, for a transport that can say so. */
+  private endReason: number = Reason.normalDisconnection
   readonly openedAt: number
 
   constructor(socket: Socket, broker: Broker, now: number) {
@@ -148,6 +143,14 @@ export class Connection implements PacketSink, Attachment {
 
   onFault(reason: number, text: string): void {
     this.fail(reason, text)
+  }
+
+  /** What carries the packets was used against its own rules. */
+  onTransportFault(reason: number, text: string): void {
+    this.broker.begin()
+    const waits = this.state === 'claiming'
+    this.fail(reason, text)
+    if (waits) this.broker.ended(this, false)
   }
 
   // ---- out
@@ -249,6 +252,7 @@ export class Connection implements PacketSink, Attachment {
   /** Answers CONNECT with a refusal and closes. */
   refuse(reason: number, text: string): void {
     if (this.state === 'closing' || this.state === 'closed') return
+    this.endReason = reason
     if (this.version !== 0 || reason === Reason.unsupportedProtocolVersion) writeConnackRefusal(this, reason, text)
     this.close()
   }
@@ -256,29 +260,18 @@ export class Connection implements PacketSink, Attachment {
   /** Tells a 5.0 client why and closes. @param clean its will is not sent */
   disconnect(reason: number, text: string, clean: boolean, serverReference?: string): void {
     if (this.state === 'closing' || this.state === 'closed') return
+    this.endReason = reason
     const wasOpen = this.state === 'open'
-    if (wasOpen) this.sayWhy(reason, text, serverReference)
+    if (wasOpen && this.version === 5) {
+      const reasonString = this.requestProblemInformation && text !== '' ? text : undefined
+      writeDisconnect(this.writer(PacketType.disconnect), {
+        reason,
+        ...(reasonString === undefined ? {} : { reasonString }),
+        ...(serverReference === undefined ? {} : { serverReference }),
+      })
+    }
     this.close()
     this.broker.ended(this, clean)
-  }
-
-  /** DISCONNECT, where the client's version has one and it takes so many bytes [MQTT-3.1.2-24]. */
-  private sayWhy(reason: number, text: string, serverReference?: string): void {
-    if (this.version !== 5 || this.maximumPacketSize < DISCONNECT_BYTES) return
-    const bare =
-      DISCONNECT_BYTES + 1 + (serverReference === undefined ? 0 : TEXT_PROPERTY_BYTES + serverReference.length)
-    const says = this.inWords(text, bare)
-    writeDisconnect(this.writer(PacketType.disconnect), {
-      reason,
-      ...(says ? { reasonString: text } : {}),
-      ...(serverReference === undefined || bare > this.maximumPacketSize ? {} : { serverReference }),
-    })
-  }
-
-  /** Is a reason said in words? Only to who wants them and takes them [MQTT-3.2.2-19] [MQTT-3.14.2-3]. @param bare bytes without */
-  inWords(text: string, bare: number): boolean {
-    if (!this.requestProblemInformation || text === '') return false
-    return bare + TEXT_PROPERTY_BYTES + text.length <= this.maximumPacketSize
   }
 
   /** Nothing more is read; closed once the last bytes are out. */
@@ -293,6 +286,7 @@ export class Connection implements PacketSink, Attachment {
   /** Cut at once: what is gated is discarded, what is already released is written if the socket takes it. */
   cut(reason: number, text: string): void {
     if (this.state === 'closed') return
+    this.endReason = reason
     const { gates, out } = this
     // Outputs whose promise is not kept yet must never leave after the session has gone elsewhere.
     if (out !== null && gates.length > 0) {
@@ -301,7 +295,11 @@ export class Connection implements PacketSink, Attachment {
       if (i < gates.length) out.length = gates[i] as number
     }
     this.gates = NO_GATES
-    if (this.state === 'open') this.sayWhy(reason, text)
+    if (this.state === 'open' && this.version === 5)
+      writeDisconnect(this.writer(PacketType.disconnect), {
+        reason,
+        ...(text === '' || !this.requestProblemInformation ? {} : { reasonString: text }),
+      })
     else if (this.state === 'claiming') writeConnackRefusal(this, reason, text)
     this.decoder.stop()
     if (this.state !== 'closing') this.state = move(this.state, 'closing')
@@ -328,7 +326,7 @@ export class Connection implements PacketSink, Attachment {
 
   private finish(): void {
     this.release()
-    this.socket.end()
+    this.socket.end(this.endReason)
   }
 
   private release(): void {

@@ -110,6 +110,7 @@ export class Owners {
     node.ports.log.event('connect', {
       client: session.clientId,
       address: c.socket.address,
+      transport: c.socket.transport,
       protocol: c.version === 5 ? '5.0' : c.version === 4 ? '3.1.1' : '3.1',
       present,
       expiry: packet.sessionExpiry,

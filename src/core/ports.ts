@@ -3,18 +3,26 @@
 import type { Turn } from '../base/brand.ts'
 import type { Batch, NodeRecord } from '../session/image.ts'
 
+/** What carries a client's bytes, as logs and lists name it. */
+export type Transport = 'tcp' | 'ws'
+
 /** One client's socket. */
 export interface ClientSocket {
+  readonly transport: Transport
   /** Address of the other end, for logs: `127.0.0.1:40312`. */
   readonly address: string
+  /** The client is a program of this machine. */
   readonly loopback: boolean
   /** Takes (copies) as many bytes as it can and says how many; after fewer than offered the host calls node.writable(). */
   write(bytes: Uint8Array): number
   /** Stops or starts reading: back-pressure. */
   pause(): void
   resume(): void
-  /** Sends what was taken, then closes. node.closed() follows, now or later. */
-  end(): void
+  /**
+   * Sends what was taken, then closes. node.closed() follows, now or later.
+   * @param reason MQTT's, for transports that can tell it in their own way
+   */
+  end(reason: number): void
 }
 
 /** The one link to the peer, while it is up. */
@@ -76,7 +84,6 @@ export type NodeConfig = {
   readonly keepAliveMax: number
   readonly qosMax: 0 | 1 | 2
   readonly retainAvailable: boolean
-  readonly topicAliasMaximum: number
   /** 32 random bits of this start, and 96 for ids it makes up. */
   readonly nonce: number
   readonly seed: number

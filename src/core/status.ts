@@ -44,6 +44,7 @@ export function clientRows(node: BrokerNode): Record<string, unknown>[] {
       node: c !== null || (p !== undefined ? p.mine : session?.mine === true) ? node.config.name : peer,
       connected,
       address: c?.socket.address ?? null,
+      transport: c?.socket.transport ?? null,
       protocol: c === null ? null : c.version === 5 ? '5.0' : c.version === 4 ? '3.1.1' : '3.1',
       expiry: session?.expiry ?? p?.expiry ?? 0,
       queued: session?.queue.count ?? 0,

@@ -5,7 +5,21 @@ import type { ClientSocket } from '../core/ports.ts'
 
 export type LinkInfo = { peerName: string; dialed: boolean; sameHost: boolean }
 
-export interface HostedNode {
+/** What a listener tells of its sockets. What accept() returns stands for a socket in the other calls. */
+export interface ClientEvents {
+  accept(socket: ClientSocket): object
+  /** @param bytes borrowed until it returns; may be overwritten */
+  data(connection: object, bytes: Uint8Array): void
+  closed(connection: object): void
+  writable(connection: object): void
+}
+
+export interface HostedConnection {
+  /** What carries the client's packets was used against its own rules. @param reason MQTT's */
+  onTransportFault(reason: number, text: string): void
+}
+
+export interface HostedNode extends ClientEvents {
   /** BOOT, WAIT_PEER, JOINING, SYNC, STALL, DECIDE, SOLO, FENCED, DRAINING or GONE. */
   readonly mode: string
   readonly ready: boolean
@@ -16,11 +30,7 @@ export interface HostedNode {
 
   /** Sets the time; before any event of a turn. */
   at(now: number, wall: number): void
-  accept(socket: ClientSocket): object
-  /** @param bytes borrowed until it returns */
-  data(connection: object, bytes: Uint8Array): void
-  closed(connection: object): void
-  writable(connection: object): void
+  accept(socket: ClientSocket): HostedConnection
   linkOpened(info: LinkInfo): void
   linkData(bytes: Uint8Array): void
   linkWritable(): void

@@ -125,6 +125,7 @@ export class ClientWire {
 
   private socket(): ClientSocket {
     return {
+      transport: 'tcp',
       address: `client:${this.number}`,
       loopback: true,
       write: (bytes) => this.write(bytes),
