@@ -22,16 +22,12 @@ export const LIMITS = {
   receiveMaximum: 1_000,
   /** Messages under way to a client that names no Receive Maximum of its own. */
   inflightDefault: 1_000,
+  /** Bytes of the HTTP request that opens a WebSocket: cookies of a site may be long. Node's default too. */
+  wsRequestBytesMax: 16 * KIB,
+  /** Payload bytes of a WebSocket frame to a client: what is kept of a frame that its socket took in part. */
+  wsFrameBytesMax: 64 * KIB,
   /** Messages under way to one client, whatever it allows: each id track holds 16 383 identifiers. */
   inflightMax: 16_383,
-  /** Topic aliases a client may use, the standard's own limit: their memory is bounded by the next one. */
-  topicAliasMaximum: 65_535,
-  /** Bytes of the topic names that one client's aliases stand for: as many as the standard allows, of 64 bytes each. */
-  aliasBytesMax: 4 * MIB,
-  /** Topic aliases used towards one client, whatever it allows: each costs about 100 bytes. */
-  aliasesOutMax: 1_024,
-  /** Bytes of a topic name from which on an alias saves anything: it costs three itself. */
-  aliasedBytesMin: 4,
   // ---- queues
   /** Messages waiting for one session. */
   queuedMessagesMax: 100_000,

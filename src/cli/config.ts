@@ -35,6 +35,8 @@ export function readConfig(args: readonly string[], environment: Environment): C
     node: readNode(settings, name, pair !== null),
     host: {
       listen: (settings.texts('listen') ?? [PORT_MQTT]).map((text) => parseListen(text, settings.label('listen'))),
+      listenWs: (settings.texts('listen-ws') ?? []).map((text) => parseListen(text, settings.label('listen-ws'))),
+      wsOrigins: readOrigins(settings),
       pair,
       dataDir: settings.on('no-data') ? null : (settings.text('data') ?? DATA_DEFAULT),
       admin: parseListen(settings.text('admin') ?? ADMIN_DEFAULT, settings.label('admin')),
@@ -73,7 +75,6 @@ function readNode(settings: Settings, name: string, paired: boolean): NodeConfig
     keepAliveMax: settings.int('max-keep-alive', 0, 65_535, 0),
     qosMax: settings.int('max-qos', 0, 2, 2) as 0 | 1 | 2,
     retainAvailable: !settings.on('no-retained'),
-    topicAliasMaximum: settings.int('topic-alias-maximum', 0, 65_535, LIMITS.topicAliasMaximum),
     nonce: random32(),
     seed: random32(),
     mutations: new Set(),
@@ -87,6 +88,19 @@ function readPartition(settings: Settings): NodeConfig['partition'] {
   const found = /^prefer:(.+)$/.exec(text)
   if (found === null) throw settings.fault('partition', `"${text}" is not available, stall or prefer:NAME`)
   return { prefer: found[1] as string }
+}
+
+/** As browsers send them: lower case, no port where it is the scheme's own, no path. */
+function readOrigins(settings: Settings): string[] {
+  const texts = settings.texts('ws-origin') ?? []
+  if (texts.length > 0 && settings.texts('listen-ws') === null)
+    throw settings.fault('ws-origin', '--listen-ws is missing: without WebSocket it has no meaning')
+  return texts.map((text) => {
+    if (text === 'null') return text // what browsers say of a page that is a file
+    if (!/^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@]+$/i.test(text))
+      throw settings.fault('ws-origin', `"${text}" is not an origin of the form https://HOST[:PORT]`)
+    return text.toLowerCase().replace(/^(http:\/\/.*):80$|^(https:\/\/.*):443$/, '$1$2')
+  })
 }
 
 function readPair(settings: Settings): HostConfig['pair'] {

@@ -20,6 +20,10 @@ const planned = (name: string, value: string | null) => setting('planned')(name,
 
 export const SETTINGS: readonly Setting[] = [
   { ...simple('listen', '[HOST:]PORT', 'MQTT over TCP, repeatable (default 1883)'), list: true },
+  {
+    ...simple('listen-ws', '[HOST:]PORT', 'MQTT over WebSocket, repeatable; off unless given (8083 by custom)'),
+    list: true,
+  },
   simple('peer', 'HOST[:PORT]', 'the other node (default port 7883); without it this node is alone'),
   simple('cluster', '[HOST:]PORT', 'where the peer reaches this node (default 7883)'),
   simple(
@@ -66,14 +70,20 @@ export const SETTINGS: readonly Setting[] = [
   advanced('max-session-expiry', 'SECONDS', 'longest life of a session without connection (default: no limit)'),
   advanced('max-keep-alive', 'SECONDS', 'longest keep alive granted; 0: no limit (default 0)'),
   advanced('max-qos', 'QOS', 'highest quality of service offered (default 2)'),
-  advanced('topic-alias-maximum', 'N', `topic aliases a client may use; 0: none (default ${LIMITS.topicAliasMaximum})`),
   advanced('no-retained', null, 'take no retained messages'),
   advanced('proxy-protocol', null, 'clients come through a load balancer that sends PROXY headers, version 1 or 2'),
+  {
+    ...advanced(
+      'ws-origin',
+      'ORIGIN',
+      'pages that may connect by WebSocket, as https://example.com, repeatable (default: all)',
+    ),
+    list: true,
+  },
   advanced('log-level', 'LEVEL', 'error, warn, info or debug (default info)'),
   advanced('log-format', 'FORMAT', 'text or json (default text)'),
 
   planned('listen-tls', '[HOST:]PORT'),
-  planned('listen-ws', '[HOST:]PORT'),
   planned('listen-wss', '[HOST:]PORT'),
   planned('tls-cert', 'FILE'),
   planned('tls-key', 'FILE'),
@@ -85,6 +95,6 @@ export const SETTINGS: readonly Setting[] = [
   planned('acl-file', 'FILE'),
   planned('witness', 'HOST:PORT'),
   planned('discover', null),
-  planned('ws-origin', 'ORIGIN'),
+  planned('topic-alias-maximum', 'N'),
   planned('queue-qos0', null),
 ]

@@ -11,6 +11,7 @@ import { type AdminServer, serveAdmin } from './admin_server.ts'
 import { monotonicMs, wallMs } from './clock.ts'
 import type { HostedNode } from './hosted_node.ts'
 import { type Listener, listenClients } from './listener.ts'
+import { WsClients } from './listener_ws.ts'
 import { Log, type LogFormat, type LogLevel } from './log.ts'
 import { Loop } from './loop.ts'
 import { type LinkEvents, PeerLink, searchMs } from './peer_link.ts'
@@ -19,6 +20,9 @@ import { MemoryStore, SqliteStore, type StoreEvents } from './store.ts'
 
 export type HostConfig = {
   readonly listen: readonly ListenAddress[]
+  readonly listenWs: readonly ListenAddress[]
+  /** Origins of pages whose WebSockets are taken; empty: all. */
+  readonly wsOrigins: readonly string[]
   /** Null: a lone node. */
   readonly pair: {
     readonly cluster: ListenAddress
@@ -94,10 +98,12 @@ export class Host {
   /** Addresses first, the node last: a port in use leaves no trace on the disk. */
   private async open(makeNode: MakeNode): Promise<void> {
     const { config, hostConfig, loop } = this
-    for (const address of hostConfig.listen) {
-      const options = { flag: '--listen', proxyProtocol: hostConfig.proxyProtocol }
-      this.listeners.push(await listenClients(address, loop, options))
-    }
+    const { proxyProtocol } = hostConfig
+    for (const address of hostConfig.listen)
+      this.listeners.push(await listenClients(address, loop, { flag: '--listen', proxyProtocol, front: null }))
+    const front = new WsClients(() => loop.node, hostConfig.wsOrigins)
+    for (const address of hostConfig.listenWs)
+      this.listeners.push(await listenClients(address, loop, { flag: '--listen-ws', proxyProtocol, front }))
     if (hostConfig.admin !== null) this.admin = await serveAdmin(hostConfig.admin, this.makeAdmin())
     if (hostConfig.pair !== null) this.link = this.makeLink(hostConfig.pair, await loadPipes())
     this.announce(await this.link?.listen())
@@ -153,9 +159,10 @@ export class Host {
   }
 
   private announce(clusterPort: number | undefined): void {
-    const { listen, pair, admin } = this.hostConfig
-    const mqtt = listen.map(({ host }, i) => formatAddress(host, this.listeners[i]?.port ?? 0))
-    this.addresses = { mqtt }
+    const { listen, listenWs, pair, admin } = this.hostConfig
+    const bound = [...listen, ...listenWs].map(({ host }, i) => formatAddress(host, this.listeners[i]?.port ?? 0))
+    this.addresses = { mqtt: bound.slice(0, listen.length) }
+    if (listenWs.length > 0) this.addresses['ws'] = bound.slice(listen.length)
     if (pair !== null) this.addresses['cluster'] = formatAddress(pair.cluster.host, clusterPort ?? 0)
     if (admin !== null) this.addresses['admin'] = formatAddress(admin.host, this.admin?.port ?? 0)
     const parts = Object.entries(this.addresses).map(([what, where]) => `${what} on ${[where].flat().join(' and ')}`)

@@ -1,5 +1,6 @@
 // Listener: one address on which clients are accepted, on whichever runtime this is. Knows nothing of MQTT.
 import type { ListenAddress } from './address.ts'
+import type { ClientEvents } from './hosted_node.ts'
 import type { Loop } from './loop.ts'
 
 export type ListenOptions = {
@@ -7,6 +8,8 @@ export type ListenOptions = {
   readonly flag: string
   /** Every connection begins with a PROXY header, version 1 or 2. */
   readonly proxyProtocol: boolean
+  /** Stands between the sockets and the node, and speaks what MQTT travels in; null: MQTT travels in nothing. */
+  readonly front: ClientEvents | null
 }
 
 export interface Listener {

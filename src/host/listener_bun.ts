@@ -3,8 +3,9 @@ import process from 'node:process'
 import type { Socket, SocketHandler, TCPSocketListener } from 'bun'
 import { NO_BYTES } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
-import type { ClientSocket } from '../core/ports.ts'
+import type { ClientSocket, Transport } from '../core/ports.ts'
 import { bindFault, formatAddress, isLoopback, type ListenAddress, plainIp } from './address.ts'
+import type { ClientEvents } from './hosted_node.ts'
 import { LingerList } from './linger.ts'
 import type { Listener, ListenOptions } from './listener.ts'
 import type { Loop } from './loop.ts'
@@ -18,6 +19,7 @@ const LISTENERS = process.platform === 'linux' ? 8 : 1
 
 /** One client's socket: all that an idle connection costs here besides Bun's own. */
 class BunClient implements ClientSocket {
+  readonly transport: Transport = 'tcp'
   readonly socket: Socket<BunClient>
   /** Null while the PROXY header is incomplete, and once the node has been told of the end. */
   connection: object | null = null
@@ -66,11 +68,13 @@ class BunClients {
   readonly handlers: SocketHandler<BunClient, 'uint8array'>
   private readonly loop: Loop
   private readonly proxyProtocol: boolean
+  private readonly front: ClientEvents | null
   private readonly lingering = new LingerList<BunClient>((client) => client.socket.terminate())
 
   constructor(loop: Loop, options: ListenOptions) {
     this.loop = loop
     this.proxyProtocol = options.proxyProtocol
+    this.front = options.front
     this.handlers = {
       binaryType: 'uint8array',
       open: (socket) => this.onOpen(socket),
@@ -83,6 +87,11 @@ class BunClients {
         if (!('code' in error)) queueMicrotask(() => Promise.reject(error))
       },
     }
+  }
+
+  /** Whom sockets are told to. */
+  private get to(): ClientEvents {
+    return this.front ?? this.loop.node
   }
 
   /** Sends what was taken, then FIN; a plain close would become RST where the client's bytes lie unread. */
@@ -113,14 +122,14 @@ class BunClients {
   }
 
   private accept(client: BunClient): void {
-    client.connection = this.loop.node.accept(client)
+    client.connection = this.to.accept(client)
     if (client.ended) this.tellClosed(client)
   }
 
   private onData(client: BunClient, bytes: Uint8Array): void {
     if (client.ended) return
     this.loop.enter()
-    if (client.connection !== null) this.loop.node.data(client.connection, bytes)
+    if (client.connection !== null) this.to.data(client.connection, bytes)
     else if (client.held !== null) this.onProxyBytes(client, client.held, bytes)
   }
 
@@ -150,7 +159,7 @@ class BunClients {
   private onDrain(client: BunClient): void {
     if (client.connection === null || client.ended) return
     this.loop.enter()
-    this.loop.node.writable(client.connection)
+    this.to.writable(client.connection)
   }
 
   private onClose(client: BunClient | undefined): void {
@@ -164,7 +173,7 @@ class BunClients {
     const { connection } = client
     if (connection === null) return
     client.connection = null
-    this.loop.later(() => this.loop.node.closed(connection))
+    this.loop.later(() => this.to.closed(connection))
   }
 }
 

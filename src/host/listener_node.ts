@@ -2,8 +2,9 @@
 import { createServer, type Socket } from 'node:net'
 import { NO_BYTES } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
-import type { ClientSocket } from '../core/ports.ts'
+import type { ClientSocket, Transport } from '../core/ports.ts'
 import { bindFault, formatAddress, isLoopback, type ListenAddress, plainIp } from './address.ts'
+import type { ClientEvents } from './hosted_node.ts'
 import { LingerList } from './linger.ts'
 import type { Listener, ListenOptions } from './listener.ts'
 import type { Loop } from './loop.ts'
@@ -15,10 +16,13 @@ const BACKLOG = 65_535
 const lingering = new LingerList<Socket>((socket) => socket.destroy())
 
 class NodeClient implements ClientSocket {
+  readonly transport: Transport = 'tcp'
   address: string
   loopback: boolean
   private readonly socket: Socket
   private readonly loop: Loop
+  /** Whom it is told to. */
+  private readonly to: ClientEvents
   /** Null while the PROXY header is incomplete, and once the node has been told of the end. */
   private connection: object | null = null
   private held: Uint8Array | null = null
@@ -28,6 +32,7 @@ class NodeClient implements ClientSocket {
   constructor(socket: Socket, loop: Loop, options: ListenOptions) {
     this.socket = socket
     this.loop = loop
+    this.to = options.front ?? loop.node
     const ip = plainIp(socket.remoteAddress ?? '')
     this.address = formatAddress(ip, socket.remotePort ?? 0)
     this.loopback = isLoopback(ip)
@@ -74,14 +79,14 @@ class NodeClient implements ClientSocket {
 
   private accept(): void {
     this.loop.enter()
-    this.connection = this.loop.node.accept(this)
+    this.connection = this.to.accept(this)
     if (this.ended) this.tellClosed()
   }
 
   private onData(bytes: Uint8Array): void {
     if (this.ended) return
     this.loop.enter()
-    if (this.connection !== null) this.loop.node.data(this.connection, bytes)
+    if (this.connection !== null) this.to.data(this.connection, bytes)
     else if (this.held !== null) this.onProxyBytes(this.held, bytes)
   }
 
@@ -111,7 +116,7 @@ class NodeClient implements ClientSocket {
   private onDrain(): void {
     if (this.connection === null || this.ended) return
     this.loop.enter()
-    this.loop.node.writable(this.connection)
+    this.to.writable(this.connection)
   }
 
   private onClose(): void {
@@ -124,7 +129,7 @@ class NodeClient implements ClientSocket {
     const { connection } = this
     if (connection === null) return
     this.connection = null
-    this.loop.later(() => this.loop.node.closed(connection))
+    this.loop.later(() => this.to.closed(connection))
   }
 }
 

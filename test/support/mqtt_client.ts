@@ -89,7 +89,6 @@ export abstract class ScriptedClient {
 
   sendConnect(fields: Partial<ConnectFields> = {}): void {
     const { version, clientId } = this
-    this.decoder.topicAliasMaximum = fields.topicAliasMaximum ?? 0
     this.say((w) => writeConnect(w, { version, clientId, cleanStart: true, keepAlive: 0, ...fields }))
   }
 
@@ -176,22 +175,22 @@ export abstract class ScriptedClient {
   }
 }
 
-/** Over TCP. */
-export class MqttClient extends ScriptedClient {
+/** Over a real socket: packets are waited for. */
+export abstract class LiveClient extends ScriptedClient {
   readonly socket: Socket
   /** The server (or the network) has ended the connection. */
   closed = false
-  /** Of the CONNACK that connect() waited for. */
+  /** Of the CONNACK that handshake() waited for. */
   present = false
   readonly ended: Promise<void>
   private wake: (() => void)[] = []
 
-  private constructor(port: number, clientId: string, version: Version) {
+  protected constructor(port: number, clientId: string, version: Version) {
     super(clientId, version)
     this.socket = connectSocket({ host: '127.0.0.1', port, noDelay: true })
     const { promise, resolve } = Promise.withResolvers<void>()
     this.ended = promise
-    this.socket.on('data', (chunk: Buffer) => this.received(chunk))
+    this.socket.on('data', (chunk: Buffer) => this.onChunk(chunk))
     this.socket.on('error', () => {})
     this.socket.on('close', () => {
       this.closed = true
@@ -200,19 +199,17 @@ export class MqttClient extends ScriptedClient {
     })
   }
 
-  /** Opens the socket only. */
-  static open(port: number, clientId: string, version: Version = 5): MqttClient {
-    return new MqttClient(port, clientId, version)
+  protected onChunk(chunk: Uint8Array): void {
+    this.received(chunk)
   }
 
   /** CONNECT and CONNACK. */
-  static async connect(port: number, clientId: string, fields: Partial<ConnectFields> = {}): Promise<MqttClient> {
-    const client = new MqttClient(port, clientId, fields.version ?? 5)
-    client.sendConnect(fields)
-    const connack = await client.expect('connack')
-    if (connack.reason !== 0) throw new Error(`${clientId}: CONNACK ${connack.reason.toString(16)}`)
-    client.present = connack.sessionPresent
-    return client
+  async handshake(fields: Partial<ConnectFields> = {}): Promise<this> {
+    this.sendConnect(fields)
+    const connack = await this.expect('connack')
+    if (connack.reason !== 0) throw new Error(`${this.clientId}: CONNACK ${connack.reason.toString(16)}`)
+    this.present = connack.sessionPresent
+    return this
   }
 
   protected transmit(bytes: Uint8Array): void {
@@ -223,12 +220,12 @@ export class MqttClient extends ScriptedClient {
     this.alert()
   }
 
-  private alert(): void {
+  protected alert(): void {
     for (const wake of this.wake.splice(0)) wake()
   }
 
   /** Something arrived, or the connection ended. */
-  private change(ms: number): Promise<boolean> {
+  protected change(ms: number): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>()
     const timer = setTimeout(() => resolve(false), ms)
     this.wake.push(() => {
@@ -285,5 +282,18 @@ export class MqttClient extends ScriptedClient {
     this.sendDisconnect(reason)
     this.socket.end()
     await this.ended
+  }
+}
+
+/** Over TCP. */
+export class MqttClient extends LiveClient {
+  /** Opens the socket only. */
+  static open(port: number, clientId: string, version: Version = 5): MqttClient {
+    return new MqttClient(port, clientId, version)
+  }
+
+  /** CONNECT and CONNACK. */
+  static async connect(port: number, clientId: string, fields: Partial<ConnectFields> = {}): Promise<MqttClient> {
+    return await new MqttClient(port, clientId, fields.version ?? 5).handshake(fields)
   }
 }

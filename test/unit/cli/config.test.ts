@@ -84,6 +84,24 @@ test('defaults < file < environment < flags', () => {
   assert.equal(read(['--config', config], { TANDEMQ_LISTEN: '3, 4' }).host.listen.length, 2)
 })
 
+test('WebSocket: off unless given; origins are read as browsers write them', () => {
+  assert.equal([read([]).host.listenWs, read([]).host.wsOrigins], [[], []])
+  const config = toml('listen-ws = ["127.0.0.1:8083", "[::1]:8084"]\nws-origin = "HTTPS://Example.com:443"\n')
+  const { listen, listenWs, wsOrigins } = read(['--config', config]).host
+  assert.equal(listen, [{ host: null, port: 1883 }])
+  assert.equal(listenWs, [
+    { host: '127.0.0.1', port: 8083 },
+    { host: '::1', port: 8084 },
+  ])
+  assert.equal(wsOrigins, ['https://example.com'])
+  const environment = {
+    TANDEMQ_LISTEN_WS: '1, 2',
+    TANDEMQ_WS_ORIGIN: 'http://a:80, http://a:8080, null, capacitor://app',
+  }
+  assert.is(read([], environment).host.listenWs.length, 2)
+  assert.equal(read([], environment).host.wsOrigins, ['http://a', 'http://a:8080', 'null', 'capacitor://app'])
+})
+
 test('--no-data and --data override each other by source', () => {
   assert.is(read(['--no-data']).host.dataDir, null)
   assert.is(read(['--no-data'], { TANDEMQ_DATA: '/x' }).host.dataDir, null)
@@ -110,6 +128,12 @@ const wrong: [string[], RegExp][] = [
   [['--listen', '70000'], /^--listen: "70000" names a port outside/],
   [['--listen', '::1:1883'], /^--listen: .* write an IPv6 address as/],
   [['--listen', 'mqtt://x:1883'], /^--listen: "mqtt:\/\/x:1883" is not an address/],
+  [['--listen-ws', 'ws://x:8083'], /^--listen-ws: "ws:\/\/x:8083" is not an address/],
+  [['--ws-origin', 'https://example.com'], /^--ws-origin: --listen-ws is missing/],
+  ...['example.com', 'https://example.com/', '*', 'https://a b', 'https://'].map((origin): [string[], RegExp] => [
+    ['--listen-ws', '8083', '--ws-origin', origin],
+    /^--ws-origin: ".*" is not an origin of the form https:\/\/HOST\[:PORT\]/,
+  ]),
   [['--peer', '10.0.0.2:0', '--cluster-secret-file', secret], /^--peer: .* port outside/],
   [['--cluster', '7001'], /^--cluster: --peer is missing/],
   [['--cluster-secret-file', secret], /^--cluster-secret-file: --peer is missing/],
