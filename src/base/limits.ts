@@ -28,6 +28,14 @@ export const LIMITS = {
   wsFrameBytesMax: 64 * KIB,
   /** Messages under way to one client, whatever it allows: each id track holds 16 383 identifiers. */
   inflightMax: 16_383,
+  /** Topic aliases a client may use, the standard's own limit: their memory is bounded by the next one. */
+  topicAliasMaximum: 65_535,
+  /** Bytes of the topic names that one client's aliases stand for: as many as the standard allows, of 64 bytes each. */
+  aliasBytesMax: 4 * MIB,
+  /** Topic aliases used towards one client, whatever it allows: each costs about 100 bytes. */
+  aliasesOutMax: 1_024,
+  /** Bytes of a topic name from which on an alias saves anything: it costs three itself. */
+  aliasedBytesMin: 4,
   // ---- queues
   /** Messages waiting for one session. */
   queuedMessagesMax: 100_000,

@@ -75,6 +75,7 @@ function readNode(settings: Settings, name: string, paired: boolean): NodeConfig
     keepAliveMax: settings.int('max-keep-alive', 0, 65_535, 0),
     qosMax: settings.int('max-qos', 0, 2, 2) as 0 | 1 | 2,
     retainAvailable: !settings.on('no-retained'),
+    topicAliasMaximum: settings.int('topic-alias-maximum', 0, 65_535, LIMITS.topicAliasMaximum),
     nonce: random32(),
     seed: random32(),
     mutations: new Set(),

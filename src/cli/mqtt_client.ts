@@ -123,6 +123,7 @@ export class MqttClient {
       onPacket: (packet) => this.onPacket(packet),
       onFault: (_reason, text) => this.lose(`the server's bytes are wrong: ${text}`),
     })
+    decoder.topicAliasMaximum = this.connect.topicAliasMaximum ?? 0
     this.connackTimer = setTimeout(() => this.lose('no CONNACK came'), CONNACK_MS_MAX)
     pipe.events = {
       onData: (bytes) => {

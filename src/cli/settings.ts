@@ -70,6 +70,7 @@ export const SETTINGS: readonly Setting[] = [
   advanced('max-session-expiry', 'SECONDS', 'longest life of a session without connection (default: no limit)'),
   advanced('max-keep-alive', 'SECONDS', 'longest keep alive granted; 0: no limit (default 0)'),
   advanced('max-qos', 'QOS', 'highest quality of service offered (default 2)'),
+  advanced('topic-alias-maximum', 'N', `topic aliases a client may use; 0: none (default ${LIMITS.topicAliasMaximum})`),
   advanced('no-retained', null, 'take no retained messages'),
   advanced('proxy-protocol', null, 'clients come through a load balancer that sends PROXY headers, version 1 or 2'),
   {
@@ -95,6 +96,5 @@ export const SETTINGS: readonly Setting[] = [
   planned('acl-file', 'FILE'),
   planned('witness', 'HOST:PORT'),
   planned('discover', null),
-  planned('topic-alias-maximum', 'N'),
   planned('queue-qos0', null),
 ]

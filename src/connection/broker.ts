@@ -17,6 +17,8 @@ export type ConnectionPolicy = {
   readonly keepAliveMax: number
   readonly qosMax: 0 | 1 | 2
   readonly retainAvailable: boolean
+  /** 0: none are taken. */
+  readonly topicAliasMaximum: number
 }
 
 export interface Broker {

@@ -19,6 +19,7 @@ import {
   type Version,
 } from '../wire/packet.ts'
 import { Reason, reasonName } from '../wire/reason.ts'
+import type { InboundAliases, OutboundAliases } from './aliases.ts'
 import type { Broker } from './broker.ts'
 import { onAck } from './on_ack.ts'
 import { onConnect } from './on_connect.ts'
@@ -39,6 +40,9 @@ export interface Socket {
   end(reason: number): void
 }
 
+/** A DISCONNECT with nothing but its reason; what a property of ASCII text takes besides the text. */
+const DISCONNECT_BYTES = 3
+const TEXT_PROPERTY_BYTES = 3
 const NO_GATES: number[] = Object.freeze([]) as unknown as number[]
 
 export class Connection implements PacketSink, Attachment {
@@ -63,6 +67,10 @@ export class Connection implements PacketSink, Attachment {
   maximumPacketSize = Number.POSITIVE_INFINITY
   requestProblemInformation = true
   assignedClientId = false
+  /** Null until the client uses one. */
+  aliasesIn: InboundAliases | null = null
+  /** Null where the client takes none. */
+  aliasesOut: OutboundAliases | null = null
   /** Sent by a former connection and not yet sent again by this one. */
   again: Entry[] = NO_ENTRIES
   /** QoS 2 publishes of this connection that the client has not released. */
@@ -262,16 +270,28 @@ export class Connection implements PacketSink, Attachment {
     if (this.state === 'closing' || this.state === 'closed') return
     this.endReason = reason
     const wasOpen = this.state === 'open'
-    if (wasOpen && this.version === 5) {
-      const reasonString = this.requestProblemInformation && text !== '' ? text : undefined
-      writeDisconnect(this.writer(PacketType.disconnect), {
-        reason,
-        ...(reasonString === undefined ? {} : { reasonString }),
-        ...(serverReference === undefined ? {} : { serverReference }),
-      })
-    }
+    if (wasOpen) this.sayWhy(reason, text, serverReference)
     this.close()
     this.broker.ended(this, clean)
+  }
+
+  /** DISCONNECT, where the client's version has one and it takes so many bytes [MQTT-3.1.2-24]. */
+  private sayWhy(reason: number, text: string, serverReference?: string): void {
+    if (this.version !== 5 || this.maximumPacketSize < DISCONNECT_BYTES) return
+    const bare =
+      DISCONNECT_BYTES + 1 + (serverReference === undefined ? 0 : TEXT_PROPERTY_BYTES + serverReference.length)
+    const says = this.inWords(text, bare)
+    writeDisconnect(this.writer(PacketType.disconnect), {
+      reason,
+      ...(says ? { reasonString: text } : {}),
+      ...(serverReference === undefined || bare > this.maximumPacketSize ? {} : { serverReference }),
+    })
+  }
+
+  /** Is a reason said in words? Only to who wants them and takes them [MQTT-3.2.2-19] [MQTT-3.14.2-3]. @param bare bytes without */
+  inWords(text: string, bare: number): boolean {
+    if (!this.requestProblemInformation || text === '') return false
+    return bare + TEXT_PROPERTY_BYTES + text.length <= this.maximumPacketSize
   }
 
   /** Nothing more is read; closed once the last bytes are out. */
@@ -295,11 +315,7 @@ export class Connection implements PacketSink, Attachment {
       if (i < gates.length) out.length = gates[i] as number
     }
     this.gates = NO_GATES
-    if (this.state === 'open' && this.version === 5)
-      writeDisconnect(this.writer(PacketType.disconnect), {
-        reason,
-        ...(text === '' || !this.requestProblemInformation ? {} : { reasonString: text }),
-      })
+    if (this.state === 'open') this.sayWhy(reason, text)
     else if (this.state === 'claiming') writeConnackRefusal(this, reason, text)
     this.decoder.stop()
     if (this.state !== 'closing') this.state = move(this.state, 'closing')

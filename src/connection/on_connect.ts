@@ -2,6 +2,7 @@
 import { LIMITS } from '../base/limits.ts'
 import type { Connect } from '../wire/packet.ts'
 import { Reason } from '../wire/reason.ts'
+import { OutboundAliases } from './aliases.ts'
 import type { Connection } from './connection.ts'
 import { move } from './states.ts'
 
@@ -37,6 +38,7 @@ export function onConnect(c: Connection, packet: Connect): void {
   c.keepAliveMs = packet.version === 5 || keepAlive === packet.keepAlive ? keepAlive * 1500 : packet.keepAlive * 1500
   c.window = Math.min(packet.version === 5 ? packet.receiveMaximum : LIMITS.inflightDefault, LIMITS.inflightMax) // [MQTT-3.3.4-9]
   const sessionExpiry = Math.min(packet.sessionExpiry, broker.policy.sessionExpiryMax)
+  if (packet.topicAliasMaximum > 0) c.aliasesOut = new OutboundAliases(packet.topicAliasMaximum) // [MQTT-3.1.2-27]
   c.connect = { ...packet, clientId, keepAlive, sessionExpiry, password: null }
   c.state = move(c.state, 'claiming')
   c.decoder.pause()

@@ -3,15 +3,17 @@ import { sameBytes } from '../topic/topics.ts'
 import { writeAck } from '../wire/encoder.ts'
 import { PacketType, type PublishView } from '../wire/packet.ts'
 import { Reason } from '../wire/reason.ts'
+import { InboundAliases } from './aliases.ts'
 import type { Connection } from './connection.ts'
 
 export function onPublish(c: Connection, view: PublishView): void {
   const { broker, session } = c
   if (session === null || c.version === 0) return
-  if (view.topicAlias !== 0) return c.fail(Reason.topicAliasInvalid, 'topic aliases are not accepted') // [MQTT-3.3.2-9]
   if (view.qos > broker.policy.qosMax) return c.fail(Reason.qosNotSupported, 'QoS is above Maximum QoS') // [MQTT-3.2.2-11]
   if (view.retain && !broker.policy.retainAvailable) return c.fail(Reason.retainNotSupported, 'RETAIN is not available') // [MQTT-3.2.2-14]
-  if (c.topic === null || !sameBytes(c.topic, view.buf, view.topicStart, view.topicEnd))
+  if (view.topicAlias !== 0) {
+    if (!resolveAlias(c, view)) return
+  } else if (c.topic === null || !sameBytes(c.topic, view.buf, view.topicStart, view.topicEnd))
     c.topic = broker.topics.internBytes(view.buf, view.topicStart, view.topicEnd)
   if (view.qos === 0) {
     broker.publish(c, view, 0)
@@ -34,6 +36,29 @@ export function onPublish(c: Connection, view: PublishView): void {
   } // else a repetition, which must not be published again [MQTT-4.3.3-10]
   c.gate(broker.need())
   writeAck(c.writer(PacketType.pubrec), PacketType.pubrec, packetId, reasonOf(c, matched), c.version) // [MQTT-4.3.3-8]
+}
+
+/** Finds what the alias stands for, or what it will. @returns false where the client has failed by it */
+function resolveAlias(c: Connection, view: PublishView): boolean {
+  const { topicAlias, buf, topicStart, topicEnd } = view
+  const { policy, topics } = c.broker
+  if (topicAlias > policy.topicAliasMaximum) {
+    const allowed = policy.topicAliasMaximum === 0 ? 'topic aliases are not accepted' : 'above Topic Alias Maximum'
+    c.fail(Reason.topicAliasInvalid, allowed) // [MQTT-3.2.2-17], [MQTT-3.2.2-18], [MQTT-3.3.2-9]
+    return false
+  }
+  if (c.aliasesIn === null) c.aliasesIn = new InboundAliases()
+  if (topicStart === topicEnd) {
+    const topic = c.aliasesIn.get(topicAlias)
+    if (topic === undefined) c.fail(Reason.protocolError, 'topic alias without a topic')
+    else c.topic = topic
+    return topic !== undefined
+  }
+  const topic = topics.internBytes(buf, topicStart, topicEnd)
+  c.topic = topic
+  if (c.aliasesIn.set(topicAlias, topic)) return true // [MQTT-3.3.2-12]
+  c.fail(Reason.quotaExceeded, 'topic aliases for too many bytes of topic names')
+  return false
 }
 
 function reasonOf(c: Connection, matched: boolean): number {

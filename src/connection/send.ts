@@ -62,7 +62,7 @@ function sendAgain(c: Connection, session: Session, version: Version): void {
     const entry = c.again.shift()
     if (entry === undefined) return
     if (entry.gone || entry.state === 3) continue
-    if (tooLarge(c, entry, version)) {
+    if (room(c, entry, version) < 0) {
       broker.count('dropped_too_large')
       broker.done(session, entry)
     } else write(c, entry, true, version)
@@ -84,7 +84,7 @@ export function pump(c: Connection, session: Session): void {
       continue
     }
     if (message.commit > broker.released) return broker.pumpAfter(session, message.commit)
-    if (tooLarge(c, entry, c.version)) {
+    if (room(c, entry, c.version) < 0) {
       broker.count('dropped_too_large') // [MQTT-3.1.2-24], [MQTT-3.1.2-25]
       broker.done(session, entry)
       continue
@@ -104,11 +104,13 @@ export function pump(c: Connection, session: Session): void {
 
 function write(c: Connection, entry: Entry, dup: boolean, version: Version): void {
   const { message } = entry
+  const { topic } = message
+  const alias = c.aliasesOut === null ? 0 : c.aliasesOut.choose(topic, room(c, entry, version))
   c.broker.traffic.payloadBytesOut += message.payload.length
   writePublish(
     c.writer(PacketType.publish),
     version,
-    message.topic.bytes,
+    alias > 0 ? NO_BYTES : topic.bytes,
     message.payload,
     0,
     message.payload.length,
@@ -119,17 +121,17 @@ function write(c: Connection, entry: Entry, dup: boolean, version: Version): voi
     message.props,
     expiryLeft(message, c.broker.now), // [MQTT-3.3.2-6]
     entry.subscriptionIds,
-    0,
+    Math.abs(alias),
   )
 }
 
-function tooLarge(c: Connection, entry: Entry, version: Version): boolean {
-  if (c.maximumPacketSize === Number.POSITIVE_INFINITY) return false
+/** Bytes that the packet may still grow by; below 0: the client does not take it. */
+function room(c: Connection, entry: Entry, version: Version): number {
+  if (c.maximumPacketSize === Number.POSITIVE_INFINITY) return c.maximumPacketSize
   const { message, qos, subscriptionIds } = entry
   const { topic, payload, props } = message
+  const alias = c.aliasesOut === null ? 0 : c.aliasesOut.of(topic)
+  const length = alias > 0 ? 0 : topic.bytes.length
   const expiry = expiryLeft(message, c.broker.now)
-  return (
-    publishSize(version, topic.bytes.length, payload.length, qos, props, expiry, subscriptionIds, 0) >
-    c.maximumPacketSize
-  )
+  return c.maximumPacketSize - publishSize(version, length, payload.length, qos, props, expiry, subscriptionIds, alias)
 }

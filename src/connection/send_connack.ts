@@ -1,8 +1,11 @@
 // Send CONNACK: the answer to CONNECT, with what a 5.0 client must know of this server.
 import { type ConnackFields, writeConnack } from '../wire/encoder.ts'
 import { PacketType, SESSION_NEVER_EXPIRES } from '../wire/packet.ts'
-import { Reason } from '../wire/reason.ts'
+import { Reason, returnCodeV3 } from '../wire/reason.ts'
 import type { Connection } from './connection.ts'
+
+/** A refusal of 5.0 without properties. */
+const REFUSAL_BYTES = 5
 
 export function writeConnackAccept(c: Connection, sessionPresent: boolean): void {
   const { policy } = c.broker
@@ -16,6 +19,7 @@ export function writeConnackAccept(c: Connection, sessionPresent: boolean): void
     if (policy.qosMax !== 2) fields.maximumQos = policy.qosMax // [MQTT-3.2.2-9]
     if (!policy.retainAvailable) fields.retainAvailable = false
     fields.maximumPacketSize = policy.packetBytesMax
+    if (policy.topicAliasMaximum > 0) fields.topicAliasMaximum = policy.topicAliasMaximum
     if (c.assignedClientId) fields.assignedClientId = c.clientId // [MQTT-3.2.2-16]
     fields.sharedAvailable = false
     if (policy.keepAliveMax > 0 && connect.keepAlive === policy.keepAliveMax) fields.serverKeepAlive = connect.keepAlive // [MQTT-3.2.2-21]
@@ -25,11 +29,11 @@ export function writeConnackAccept(c: Connection, sessionPresent: boolean): void
 
 export function writeConnackRefusal(c: Connection, reason: number, text: string): void {
   const version = c.version === 0 ? 4 : c.version
-  const reasonString = version === 5 && c.requestProblemInformation && text !== '' ? text : undefined
+  if (version === 5 ? c.maximumPacketSize < REFUSAL_BYTES : returnCodeV3(reason) === null) return // [MQTT-3.1.1/3.2.2-6]
   // [MQTT-3.2.2-6]: session present is 0 with a refusal
   writeConnack(c.writer(PacketType.connack), version, {
     sessionPresent: false,
     reason,
-    ...(reasonString === undefined ? {} : { reasonString }),
+    ...(version === 5 && c.inWords(text, REFUSAL_BYTES) ? { reasonString: text } : {}),
   })
 }

@@ -1,13 +1,13 @@
 // Deliver: one publication to one session of this node: written at once where nothing is in the way, else queued. Knows neither
 // subscriptions nor the peer.
 import type { BootId, Hlc } from '../base/brand.ts'
-import { ByteWriter } from '../base/bytes.ts'
+import { ByteWriter, NO_BYTES } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Connection } from '../connection/connection.ts'
 import { allocateUnkept } from '../connection/send.ts'
 import type { Entry } from '../session/queue.ts'
 import type { Session } from '../session/session.ts'
-import { publishSize, writePublish } from '../wire/encoder.ts'
+import { publishSize, topicAliasAt, writePublish } from '../wire/encoder.ts'
 import { PacketType, type QoS, type Version } from '../wire/packet.ts'
 import type { BrokerNode } from './node.ts'
 import { Publication } from './publication.ts'
@@ -75,12 +75,18 @@ export class Delivery {
     return entry
   }
 
+  /** Bytes that the packet may still grow by; below 0: the client does not take it. */
+  private room(c: Connection, qos: QoS, ids: readonly number[] | null): number {
+    if (c.maximumPacketSize === Number.POSITIVE_INFINITY) return c.maximumPacketSize
+    const { topic, payloadStart, payloadEnd, props, expiry } = this.pub
+    const alias = c.aliasesOut === null ? 0 : c.aliasesOut.of(topic)
+    const length = alias > 0 ? 0 : topic.bytes.length
+    const payload = payloadEnd - payloadStart
+    return c.maximumPacketSize - publishSize(c.version as Version, length, payload, qos, props, expiry, ids, alias)
+  }
+
   private tooLarge(c: Connection, qos: QoS, ids: readonly number[] | null): boolean {
-    const { pub } = this
-    if (c.maximumPacketSize === Number.POSITIVE_INFINITY) return false
-    const length = pub.payloadEnd - pub.payloadStart
-    const size = publishSize(c.version as Version, pub.topic.bytes.length, length, qos, pub.props, pub.expiry, ids, 0)
-    if (size <= c.maximumPacketSize) return false
+    if (this.room(c, qos, ids) >= 0) return false
     this.node.metrics.add('dropped_too_large') // [MQTT-3.1.2-24]
     return true
   }
@@ -92,28 +98,31 @@ export class Delivery {
       if (c.outBytes > LIMITS.outBytesQos0Max) return this.node.metrics.add('dropped_slow_reader')
       if (this.tooLarge(c, 0, ids)) return
     }
+    const alias = c.aliasesOut === null ? 0 : c.aliasesOut.choose(this.pub.topic, this.room(c, qos, ids))
     const w = c.writer(PacketType.publish)
     this.node.traffic.payloadBytesOut += this.pub.payloadEnd - this.pub.payloadStart
-    if (!many || ids !== null) {
-      this.write(w, c.version as Version, qos, packetId, retain, ids)
+    if (!many || ids !== null || alias < 0) {
+      this.write(w, c.version as Version, qos, packetId, retain, ids, alias)
       return
     }
-    // One encoding for all who get the same bytes; only the identifier differs.
-    const key = c.version | (qos > 0 ? 8 : 0) | (qos << 4) | (retain ? 64 : 0)
+    // One encoding for all who get the same bytes; only the identifier and the alias differ.
+    const key = c.version | (qos > 0 ? 8 : 0) | (qos << 4) | (retain ? 64 : 0) | (alias > 0 ? 128 : 0)
     const { scratch } = this
     if (this.scratchKey !== key) {
       scratch.clear()
-      this.scratchIdAt = this.write(scratch, c.version as Version, qos, packetId, retain, null)
+      this.scratchIdAt = this.write(scratch, c.version as Version, qos, packetId, retain, null, alias)
       this.scratchKey = key
     }
     const at = w.length
     w.copy(scratch.buf, 0, scratch.length)
-    if (qos > 0) {
-      w.buf[at + this.scratchIdAt] = packetId >>> 8
-      w.buf[at + this.scratchIdAt + 1] = packetId & 0xff
+    if (qos > 0) setU16(w, at + this.scratchIdAt, packetId)
+    if (alias > 0) {
+      const { payloadStart, payloadEnd, props, expiry } = this.pub
+      setU16(w, topicAliasAt(w, payloadEnd - payloadStart, props, expiry), alias)
     }
   }
 
+  /** @param alias as OutboundAliases.choose gives it */
   private write(
     w: ByteWriter,
     version: Version,
@@ -121,13 +130,14 @@ export class Delivery {
     packetId: number,
     retain: boolean,
     ids: readonly number[] | null,
+    alias: number,
   ): number {
     const { pub } = this
     const { topic, buf, payloadStart, payloadEnd, props, expiry } = pub
     return writePublish(
       w,
       version,
-      topic.bytes,
+      alias > 0 ? NO_BYTES : topic.bytes,
       buf,
       payloadStart,
       payloadEnd,
@@ -138,7 +148,12 @@ export class Delivery {
       props,
       expiry,
       ids,
-      0,
+      Math.abs(alias),
     )
   }
+}
+
+function setU16(w: ByteWriter, at: number, n: number): void {
+  w.buf[at] = n >>> 8
+  w.buf[at + 1] = n & 0xff
 }

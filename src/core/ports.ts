@@ -84,6 +84,7 @@ export type NodeConfig = {
   readonly keepAliveMax: number
   readonly qosMax: 0 | 1 | 2
   readonly retainAvailable: boolean
+  readonly topicAliasMaximum: number
   /** 32 random bits of this start, and 96 for ids it makes up. */
   readonly nonce: number
   readonly seed: number

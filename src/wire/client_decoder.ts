@@ -10,6 +10,7 @@ import { parseFrame } from './mqtt_packet.ts'
 import { type AckType, PacketType, type QoS, type Version } from './packet.ts'
 import { list, Place, propertiesFault, propertyList } from './properties.ts'
 import { scanned, scanPublishProps } from './publish_props.ts'
+import { Reason } from './reason.ts'
 import { fieldEnd, topicNameFault } from './text.ts'
 import { malformed, protocolError, SURPLUS, TRUNCATED, type WireFault } from './wire_fault.ts'
 
@@ -19,6 +20,8 @@ const BEFORE_5 = protocolError('packet that came with MQTT 5.0')
 const BAD_QOS = malformed('QoS 3, or DUP with QoS 0')
 const ID_ZERO = protocolError('packet identifier 0')
 const NO_TOPIC = protocolError('neither topic nor topic alias')
+const UNKNOWN_ALIAS = protocolError('topic alias without a topic')
+const ALIAS_TOO_HIGH: WireFault = { reason: Reason.topicAliasInvalid, text: 'topic alias above Topic Alias Maximum' }
 
 export type Delivery = MessageProps & {
   cmd: 'publish'
@@ -36,6 +39,8 @@ export type Delivery = MessageProps & {
   expiry: number
   /** 0: none. */
   topicAlias: number
+  /** The name did not come: the alias stands for it. */
+  aliased: boolean
 }
 
 const ackNames = { 4: 'puback', 5: 'pubrec', 6: 'pubrel', 7: 'pubcomp' } as const
@@ -61,7 +66,11 @@ export interface ServerSink {
 
 export class ClientDecoder extends Framer {
   readonly version: Version
+  /** What this client's CONNECT said. */
+  topicAliasMaximum = 0
   private readonly sink: ServerSink
+  /** What the server calls its topics, by alias. */
+  private readonly aliases = new Map<number, string>()
 
   constructor(version: Version, sink: ServerSink, packetBytesMax = 256 * 1024 * 1024) {
     super(packetBytesMax)
@@ -81,8 +90,20 @@ export class ClientDecoder extends Framer {
 
   protected onFrame(buf: Uint8Array, start: number, body: number, end: number): void {
     const packet = decodeServerPacket(buf, start, body, end, this.version)
-    if ('cmd' in packet) this.sink.onPacket(packet)
-    else this.onFrameFault(packet)
+    if (!('cmd' in packet)) return this.onFrameFault(packet)
+    const fault = packet.cmd === 'publish' && packet.topicAlias !== 0 ? this.resolve(packet) : null
+    if (fault === null) this.sink.onPacket(packet)
+    else this.onFrameFault(fault)
+  }
+
+  private resolve(packet: Delivery): WireFault | null {
+    const { topicAlias } = packet
+    if (topicAlias > this.topicAliasMaximum) return ALIAS_TOO_HIGH
+    if (!packet.aliased) this.aliases.set(topicAlias, packet.topic)
+    const topic = this.aliases.get(topicAlias)
+    if (topic === undefined) return UNKNOWN_ALIAS
+    packet.topic = topic
+    return null
   }
 }
 
@@ -183,6 +204,7 @@ function decodeDelivery(
     subscriptionIds: v5 ? scanned.subscriptionIds : null,
     expiry: v5 ? scanned.expiry : -1,
     topicAlias: v5 ? scanned.topicAlias : 0,
+    aliased: topicEnd === body + 2,
     ...decodeMessageProps(v5 ? scanned.props : null),
   }
 }

@@ -1,5 +1,6 @@
 // Encoder: a server's packets appended to an output buffer, by hand: they are small and written once per message and client.
 // Knows no session; who may see what, and which properties a client can bear, is decided before.
+import { assert } from '../base/assert.ts'
 import type { ByteWriter } from '../base/bytes.ts'
 import { type AckType, PacketType, type Version } from './packet.ts'
 import { Property } from './properties.ts'
@@ -54,6 +55,8 @@ export type AuthFields = {
 
 const EXPIRY_BYTES = 5
 const ALIAS_BYTES = 3
+/** What an alias can add to a packet: its property, and a byte more for each of the two lengths. */
+export const ALIAS_BYTES_MAX = ALIAS_BYTES + 2
 
 function publishPropsSize(
   props: Uint8Array | null,
@@ -85,6 +88,11 @@ export function publishSize(
     length += varintSize(propsSize) + propsSize
   }
   return 1 + varintSize(length) + length
+}
+
+/** Offset of the topic alias in the PUBLISH of 5.0 that writePublish has just written with these properties. */
+export function topicAliasAt(w: ByteWriter, payloadLength: number, props: Uint8Array | null, expiry: number): number {
+  return w.length - payloadLength - publishPropsSize(props, expiry, null, 1) + 1
 }
 
 /**
@@ -198,7 +206,9 @@ export function writeConnack(w: ByteWriter, version: Version, fields: ConnackFie
   if (version !== 5) {
     w.u8(2)
     w.u8(present)
-    w.u8(returnCodeV3(fields.reason))
+    const code = returnCodeV3(fields.reason)
+    assert(code !== null, 'a refusal that 3.x cannot be told is not told')
+    w.u8(code)
     return
   }
   properties.clear()

@@ -47,8 +47,8 @@ export const Reason = {
 } as const
 export type Reason = (typeof Reason)[keyof typeof Reason]
 
-/** CONNACK return code of MQTT 3.x for a refusal. */
-export function returnCodeV3(reason: number): number {
+/** CONNACK return code of MQTT 3.x for a refusal; null: none of the five fits. */
+export function returnCodeV3(reason: number): number | null {
   switch (reason) {
     case Reason.success:
       return 0
@@ -62,6 +62,15 @@ export function returnCodeV3(reason: number): number {
     case Reason.notAuthorized:
     case Reason.banned:
       return 5
+    case Reason.malformedPacket:
+    case Reason.protocolError:
+    case Reason.sessionTakenOver:
+    case Reason.topicNameInvalid:
+    case Reason.packetTooLarge:
+    case Reason.payloadFormatInvalid:
+    case Reason.retainNotSupported:
+    case Reason.qosNotSupported:
+      return null
     default:
       return 3
   }

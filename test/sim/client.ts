@@ -46,6 +46,7 @@ export class Client implements WireOwner {
   private readonly underway = new Set<number>()
   private readonly released = new Set<number>()
   private lastSent = 0
+  private aliases: mqtt.Aliases | null = null
   private readonly cluster: Cluster
 
   constructor(cluster: Cluster, spec: ClientSpec) {
@@ -109,6 +110,7 @@ export class Client implements WireOwner {
     this.pending = null
     this.underway.clear()
     this.released.clear()
+    this.aliases = spec.aliases > 0 ? new mqtt.Aliases() : null
     if (!spec.late) this.owed = []
     world.note(
       this.name,
@@ -123,6 +125,7 @@ export class Client implements WireOwner {
         keepAlive: spec.keepAliveSec,
         sessionExpiry: conn.expirySec,
         receiveMaximum: spec.receiveMaximum,
+        topicAliasMaximum: spec.aliases,
         will,
       }),
     )
@@ -197,7 +200,8 @@ export class Client implements WireOwner {
       `PUBLISH m${msg.i} qos ${qos} ${topic}${retain ? ' retain' : ''}${deletes ? ' delete' : ''} id ${pid}`,
     )
     if (qos > 0) this.out.set(pid, { msg, payload, state: 'publish', order: this.orders++ })
-    this.send(mqtt.publish(spec.version, { topic, payload, qos, retain, dup: false, pid, expiry: msg.expiry }))
+    const f = { topic, payload, qos, retain, dup: false, pid, expiry: msg.expiry }
+    this.send(mqtt.publish(spec.version, f, this.aliases))
   }
 
   subscribe(filters: readonly mqtt.Filter[], id: number): void {
@@ -391,7 +395,8 @@ export class Client implements WireOwner {
       o.msg.resent = true
       world.note(this.name, `PUBLISH m${o.msg.i} again id ${pid}`)
       const { topic, qos, retain, expiry } = o.msg
-      this.send(mqtt.publish(this.spec.version, { topic, payload: o.payload, qos, retain, dup: true, pid, expiry }))
+      const f = { topic, payload: o.payload, qos, retain, dup: true, pid, expiry }
+      this.send(mqtt.publish(this.spec.version, f, this.aliases))
     }
   }
 

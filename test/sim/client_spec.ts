@@ -26,6 +26,8 @@ export type ClientSpec = {
   readonly receiveMaximum: number
   readonly keepAliveSec: number
   readonly window: number
+  /** Uses topic aliases, and takes as many; 0: none. */
+  readonly aliases: number
   /** Stays away for long now and then. */
   readonly away: number
 }
@@ -35,7 +37,7 @@ export function drawClients(prng: Prng, profile: Profile): ClientSpec[] {
   const make = (id: string, over: Partial<ClientSpec>): ClientSpec => {
     const v = over.version ?? version()
     const lasting = over.lasting ?? true
-    return {
+    const spec = {
       id,
       device: 0,
       shared: false,
@@ -56,7 +58,10 @@ export function drawClients(prng: Prng, profile: Profile): ClientSpec[] {
       away: 0,
       ...over,
     }
+    return { ...spec, aliases: v === 5 && aliases ? spec.window : 0 }
   }
+  // Not drawn: most older seeds keep their runs.
+  const aliases = profile.skewMs % 4 === 3
   const specs = [
     make('p1', { publish: 1, subscribe: prng.chance(0.3) ? 0.1 : 0 }),
     make('s1', { subscribe: 0.3, publish: prng.chance(0.2) ? 0.1 : 0 }),

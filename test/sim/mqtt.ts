@@ -42,6 +42,7 @@ export type ConnectFields = {
   /** Seconds; 5.0 only. */
   sessionExpiry: number
   receiveMaximum: number
+  topicAliasMaximum: number
   will: { topic: string; payload: Uint8Array; qos: QoS; retain: boolean; delay: number } | null
 }
 
@@ -64,6 +65,10 @@ export function connect(f: ConnectFields): Uint8Array {
       if (f.receiveMaximum < 0xffff) {
         p.u8(Prop.receiveMaximum)
         p.u16(f.receiveMaximum)
+      }
+      if (f.topicAliasMaximum > 0) {
+        p.u8(Prop.topicAliasMaximum)
+        p.u16(f.topicAliasMaximum)
       }
     })
   }
@@ -95,12 +100,30 @@ export type PublishFields = {
   expiry: number
 }
 
-export function publish(version: Version, f: PublishFields): Uint8Array {
+/** The topic aliases of one connection, of which the first two topics get one. */
+export class Aliases {
+  private readonly topics: string[] = []
+
+  /** The alias of a topic, or 0, and whether the server knows it already. */
+  of(topic: string): { alias: number; known: boolean } {
+    const at = this.topics.indexOf(topic)
+    if (at !== -1) return { alias: at + 1, known: true }
+    return { alias: this.topics.length < 2 ? this.topics.push(topic) : 0, known: false }
+  }
+}
+
+/** @param aliases of the connection; null: it uses none */
+export function publish(version: Version, f: PublishFields, aliases: Aliases | null): Uint8Array {
   const w = new ByteWriter(32 + f.payload.length)
-  string(w, f.topic)
+  const { alias, known } = version === 5 && aliases !== null ? aliases.of(f.topic) : { alias: 0, known: false }
+  string(w, known ? '' : f.topic)
   if (f.qos > 0) w.u16(f.pid)
   if (version === 5) {
     props(w, (p) => {
+      if (alias > 0) {
+        p.u8(Prop.topicAlias)
+        p.u16(alias)
+      }
       if (f.expiry < 0) return
       p.u8(Prop.messageExpiry)
       p.u32(f.expiry)

@@ -33,6 +33,7 @@ export class Probe {
       receiveMaximum: 0xffff,
       keepAliveSec: 0,
       window: 100,
+      aliases: 0,
       away: 0,
     }
     this.client = new Client(cluster, spec)

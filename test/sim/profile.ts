@@ -192,6 +192,7 @@ export function nodeConfig(profile: Profile, name: string, prng: Prng, off: Read
     keepAliveMax: 0,
     qosMax: 2,
     retainAvailable: true,
+    topicAliasMaximum: 65_535,
     nonce: prng.int(0, 0xffff_ffff),
     seed: prng.int(1, 0xffff_ffff),
     mutations: off,

@@ -269,6 +269,7 @@ test('CONNACK tells a 5.0 client what this server can and cannot do', () => {
     reason: 0,
     receiveMaximum: CONFIG.receiveMaximum,
     maximumPacketSize: CONFIG.packetBytesMax,
+    topicAliasMaximum: CONFIG.topicAliasMaximum,
     sharedAvailable: false,
   })
 })

@@ -49,21 +49,6 @@ test('[MQTT-3.2.2-14] RETAIN is refused with 0x9A where it is not available', ()
   c.expectDisconnect(0x9a)
 })
 
-test('[MQTT-3.3.2-9] topic aliases are not taken yet: 0x94', () => {
-  const c = new OneNode().connect('c')
-  c.sendPublish('t', 'x', { topicAlias: 1 })
-  c.expectDisconnect(0x94)
-})
-
-test('[MQTT-3.1.2-26] no topic alias is ever sent, also to a client that takes some', () => {
-  const world = new OneNode()
-  const c = world.connect('c', { topicAliasMaximum: 10 })
-  c.subscribe('t')
-  const p = world.connect('p')
-  for (let i = 0; i < 3; i++) p.publish('t', 'x')
-  for (const packet of c.takeAll()) assert.is(packet.cmd === 'publish' ? packet.topicAlias : -1, 0)
-})
-
 test('[MQTT-3.3.2-2] a wildcard in a topic name closes the connection', () => {
   const c = new OneNode().connect('c')
   c.sendPublish('a/+', 'x')

@@ -89,6 +89,7 @@ export abstract class ScriptedClient {
 
   sendConnect(fields: Partial<ConnectFields> = {}): void {
     const { version, clientId } = this
+    this.decoder.topicAliasMaximum = fields.topicAliasMaximum ?? 0
     this.say((w) => writeConnect(w, { version, clientId, cleanStart: true, keepAlive: 0, ...fields }))
   }
 

@@ -6,6 +6,7 @@ import { LIMITS } from '../../src/base/limits.ts'
 import type { Connection } from '../../src/connection/connection.ts'
 import { BrokerNode } from '../../src/core/node.ts'
 import type { ClientSocket, NodeConfig } from '../../src/core/ports.ts'
+import type { Delivery } from '../../src/wire/client_decoder.ts'
 import type { ConnectFields, SubscribeFields } from '../../src/wire/client_encoder.ts'
 import type { QoS } from '../../src/wire/packet.ts'
 import { type Cmd, type PacketOf, type PublishFields, ScriptedClient } from './mqtt_client.ts'
@@ -35,6 +36,7 @@ export const CONFIG: NodeConfig = {
   keepAliveMax: 0,
   qosMax: 2,
   retainAvailable: true,
+  topicAliasMaximum: LIMITS.topicAliasMaximum,
   nonce: 7,
   seed: 7,
   mutations: new Set(),
@@ -310,6 +312,21 @@ export class SpecClient extends ScriptedClient {
     }
     this.expectNothing()
     if (!this.closed) throw new Error(`${this.clientId}: not closed`)
+  }
+
+  /** The next message, acknowledged to the end. */
+  take(): Delivery {
+    const d = this.expect('publish')
+    const rest = this.takeAll()
+    if (d.qos === 1) this.sendPuback(d.packetId)
+    if (d.qos === 2) {
+      this.sendPubrec(d.packetId)
+      const pubrel = this.expect('pubrel')
+      if (pubrel.packetId !== d.packetId) throw new Error(`${this.clientId}: PUBREL of another identifier`)
+      this.sendPubcomp(d.packetId)
+    }
+    this.inbox.unshift(...rest)
+    return d
   }
 
   /** Deliveries received so far, as `topic=payload`; other packets must not be among them. */

@@ -17,6 +17,7 @@ const message = (more: Partial<Delivery> = {}): Delivery => ({
   subscriptionIds: null,
   expiry: -1,
   topicAlias: 0,
+  aliased: false,
   ...more,
 })
 const now = new Date('2026-01-02T03:04:05.006Z')

@@ -107,6 +107,7 @@ test('a delivery carries what the broker added', () => {
   const packets: ServerPacket[] = []
   const sink = { onPacket: (packet: ServerPacket) => packets.push(packet), onFault: () => assert.unreachable() }
   const decoder = new ClientDecoder(5, sink)
+  decoder.topicAliasMaximum = 4
   for (const byte of w.take()) decoder.feed(bytes(byte))
   assert.equal(packets, [
     {
@@ -121,9 +122,41 @@ test('a delivery carries what the broker added', () => {
       subscriptionIds: [1, 300],
       expiry: 30,
       topicAlias: 4,
+      aliased: false,
       contentType: 'x',
     },
   ])
+})
+
+test('an alias stands for the topic it came with last', () => {
+  const w = new ByteWriter(0)
+  const send = (topic: string, alias: number) =>
+    writePublish(w, 5, utf8(topic), NO_BYTES, 0, 0, 0, false, false, 0, null, -1, null, alias)
+  send('a', 1)
+  send('', 1)
+  send('b', 1)
+  send('c', 2)
+  send('', 1)
+  const topics: string[] = []
+  const faults: number[] = []
+  const sink = {
+    onPacket: (packet: ServerPacket) => packet.cmd === 'publish' && topics.push(packet.topic),
+    onFault: (reason: number) => faults.push(reason),
+  }
+  const heard = (bytes: Uint8Array) => {
+    const decoder = new ClientDecoder(5, sink)
+    decoder.topicAliasMaximum = 2
+    decoder.feed(bytes)
+  }
+  heard(w.take())
+  assert.equal(topics, ['a', 'a', 'b', 'c', 'b'])
+  w.clear()
+  send('', 1)
+  heard(w.take())
+  w.clear()
+  send('a', 3)
+  heard(w.take())
+  assert.equal(faults, [0x82, 0x94], 'an alias of another connection, and one above what was asked for')
 })
 
 test("a server's wrong packets are refused", () => {
