@@ -79,6 +79,11 @@ export const LIMITS = {
   snapshotItemsPerStep: 50,
   /** Bytes put into the stream per snapshot step. */
   snapshotBytesPerStep: 32 * KIB,
+  // ---- the API's lists
+  /** Rows of one answer, also where no `limit` is asked for: writing more of them would be felt by clients. */
+  listRowsMax: 1_000,
+  /** Sessions, topics and filters looked at for one answer: some milliseconds. */
+  listEffortMax: 20_000,
   // ---- timing, milliseconds
   heartbeatMs: 250,
   suspectMs: 1_000,

@@ -44,6 +44,8 @@ export async function admin(command: string, args: readonly string[]): Promise<v
 
 class Remote {
   readonly address: string
+  /** Where the list goes on of which the last answer was a part. */
+  private next: string | null = null
 
   constructor(address: string) {
     this.address = address
@@ -57,8 +59,18 @@ class Remote {
       throw new Failure(`no node answers at ${this.address} (--admin)`)
     }
     const text = await response.text()
+    this.next = /<([^>]*)>; rel="next"/.exec(response.headers.get('link') ?? '')?.[1] ?? null
     if (response.ok) return JSON.parse(text)
     throw new Failure(`${this.address} answers ${response.status}: ${errorText(text)}`)
+  }
+
+  /** All rows of a list, page by page. */
+  async list(path: string): Promise<Record<string, unknown>[]> {
+    const rows: Record<string, unknown>[] = []
+    for (let next: string | null = path; next !== null; next = this.next) {
+      rows.push(...((await this.ask('GET', next)) as Record<string, unknown>[]))
+    }
+    return rows
   }
 }
 
@@ -77,7 +89,8 @@ async function status(node: Remote, json: boolean): Promise<void> {
 }
 
 async function clients(node: Remote, json: boolean): Promise<void> {
-  const rows = (await node.ask('GET', '/api/v1/clients')) as Record<string, unknown>[]
+  const rows = await node.list('/api/v1/clients')
+  rows.sort((a, b) => (String(a['client']) < String(b['client']) ? -1 : 1))
   if (json) {
     console.log(JSON.stringify(rows))
     return

@@ -29,6 +29,7 @@ import { Flusher } from './flusher.ts'
 import { addGauges } from './gauges.ts'
 import { Grants } from './grants.ts'
 import { Interest } from './interest.ts'
+import { Listing, type ListName, type ListQuery, type Page } from './listing.ts'
 import { Metrics } from './metrics.ts'
 import { Owners } from './owners.ts'
 import { Pairing } from './pairing.ts'
@@ -39,7 +40,7 @@ import { replayRetained } from './replay.ts'
 import { Retained } from './retained.ts'
 import { Router } from './router.ts'
 import { Snapshots } from './snapshots.ts'
-import { clientRows, inspect, listRows, statusOf } from './status.ts'
+import { inspect, statusOf } from './status.ts'
 import { Turns } from './turns.ts'
 
 /** Topics whose routes are remembered. */
@@ -71,6 +72,7 @@ export class BrokerNode implements Broker {
   readonly interest: Interest
   readonly pairing: Pairing
   readonly flusher: Flusher
+  private readonly listing = new Listing(this)
   readonly metrics = new Metrics()
   readonly traffic = new Traffic()
   readonly backPressure = new BackPressure(this.metrics)
@@ -383,12 +385,8 @@ export class BrokerNode implements Broker {
     return statusOf(this)
   }
 
-  clients(): Record<string, unknown>[] {
-    return clientRows(this)
-  }
-
-  rows(name: 'sessions' | 'subscriptions' | 'retained'): Record<string, unknown>[] {
-    return listRows(this, name)
+  page(list: ListName, query: ListQuery): Page | null {
+    return this.listing.page(list, query)
   }
 
   inspect(): ReturnType<typeof inspect> {

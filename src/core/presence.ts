@@ -9,6 +9,9 @@ import type { Will } from '../wire/packet.ts'
 import { OpKind, type PresenceWire, willFromWire, willToWire } from '../wire/peer_message.ts'
 import type { BrokerNode } from './node.ts'
 
+/** Connections are listed behind all sessions: see listing.ts. */
+const BORN_FIRST = 2 ** 48
+
 export class Presence {
   readonly client: string
   readonly connId: ConnId
@@ -21,6 +24,8 @@ export class Presence {
   /** Monotonic ms at which the will of an ended connection is due; Infinity: not scheduled. */
   dueAt = Number.POSITIVE_INFINITY
   stored = false
+  /** Its place among the clients: the next connection of a client takes that of the one before. */
+  born = 0
 
   constructor(client: string, connId: ConnId, mine: boolean, expiry: number, will: Will | null) {
     this.client = client
@@ -37,6 +42,7 @@ export class Presences {
   upAtPeer = 0
   /** Wills that this node publishes when their time comes. */
   readonly due = new Timers<string>()
+  private bornLast = BORN_FIRST
   private readonly node: BrokerNode
 
   constructor(node: BrokerNode) {
@@ -61,6 +67,7 @@ export class Presences {
   restore(p: Presence): void {
     const old = this.byClient.get(p.client)
     if (old !== undefined) this.tally(old, -1)
+    p.born = old?.born ?? ++this.bornLast
     this.byClient.set(p.client, p)
     this.tally(p, 1)
   }

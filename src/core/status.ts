@@ -1,5 +1,4 @@
 // Status: a node in plain JSON, for operators and for the simulator's checks. Changes nothing.
-import type { Connection } from '../connection/connection.ts'
 import type { Session } from '../session/session.ts'
 import type { BrokerNode } from './node.ts'
 
@@ -28,6 +27,7 @@ export function statusOf(node: BrokerNode): Record<string, unknown> {
   }
 }
 
+<<<<<<< HEAD
 /** One row a client id that is connected or has a session, over both nodes. */
 export function clientRows(node: BrokerNode): Record<string, unknown>[] {
   const rows: Record<string, unknown>[] = []
@@ -84,6 +84,8 @@ export function listRows(node: BrokerNode, name: 'sessions' | 'subscriptions' | 
   return rows
 }
 
+=======
+>>>>>>> d0a7dbb (core: the lists of the API come in pages)
 /** What must be equal on owner and replica once the stream is drained. */
 export function digest(session: Session): string {
   const subs = [...session.subscriptions.values()]

@@ -1,4 +1,6 @@
 // Admin: what the node answers over HTTP: health, metrics, API. Routes only; sockets are admin_server.ts.
+import type { ListName } from '../core/listing.ts'
+import { parseListQuery } from './admin_query.ts'
 import type { HostedNode } from './hosted_node.ts'
 
 /** `browser`: some web page sent it (it has an Origin header). */
@@ -8,7 +10,13 @@ export type AdminRequest = {
   readonly loopback: boolean
   readonly browser: boolean
 }
-export type AdminAnswer = { readonly status: number; readonly type: string; readonly body: string }
+export type AdminAnswer = {
+  readonly status: number
+  readonly type: string
+  readonly body: string
+  /** Where the next part of a list is to be had. */
+  readonly next?: string
+}
 
 export type AdminSources = {
   readonly name: string
@@ -33,10 +41,10 @@ export class Admin {
     ['/health/synced', get((node) => this.health(node, node.synced))],
     ['/metrics', get((node) => ({ status: 200, type: METRICS_TYPE, body: node.metrics.render() }))],
     ['/api/v1/status', get((node) => json(200, this.status(node)))],
-    ['/api/v1/clients', get((node) => json(200, node.clients()))],
-    ['/api/v1/sessions', get((node) => json(200, node.rows('sessions')))],
-    ['/api/v1/subscriptions', get((node) => json(200, node.rows('subscriptions')))],
-    ['/api/v1/retained', get((node) => json(200, node.rows('retained')))],
+    ['/api/v1/clients', list('clients')],
+    ['/api/v1/sessions', list('sessions')],
+    ['/api/v1/subscriptions', list('subscriptions')],
+    ['/api/v1/retained', list('retained')],
     ['/api/v1/drain', { method: 'POST', answer: (_node, request) => this.drain(request) }],
   ])
 
@@ -80,6 +88,25 @@ export class Admin {
 
 function get(answer: Answer): Route {
   return { method: 'GET', answer }
+}
+
+/** The rows as they are; whether there are more, and where, is in the Link header (RFC 8288), so that a small list is all there is. */
+function list(name: ListName): Route {
+  return get((node, request) => {
+    const query = parseListQuery(name, request.path)
+    if (typeof query === 'string') return json(400, { error: query })
+    const page = node.page(name, query)
+    if (page === null) return json(410, { error: 'cursor: not one of this node since its start; begin again without' })
+    const answer = json(200, page.rows)
+    return page.next === null ? answer : { ...answer, next: nextPath(request.path, page.next) }
+  })
+}
+
+function nextPath(path: string, cursor: string): string {
+  const [base, text] = path.split('?')
+  const params = new URLSearchParams(text)
+  params.set('cursor', cursor)
+  return `${base}?${params}`
 }
 
 function json(status: number, value: unknown): AdminAnswer {

@@ -2,7 +2,7 @@
 // forty, so node:http is loaded on Deno only. Knows no routes.
 import type { AddressInfo } from 'node:net'
 import { bindFault, isLoopback, type ListenAddress } from './address.ts'
-import type { Admin, AdminRequest } from './admin.ts'
+import type { Admin, AdminAnswer, AdminRequest } from './admin.ts'
 
 export interface AdminServer {
   readonly port: number
@@ -40,8 +40,8 @@ async function serveBun(hostname: string, port: number, admin: Admin): Promise<A
 }
 
 function respond(admin: Admin, request: AdminRequest): Response {
-  const { status, type, body } = admin.answer(request)
-  return new Response(body, { status, headers: headers(type) })
+  const answer = admin.answer(request)
+  return new Response(answer.body, { status: answer.status, headers: headers(answer) })
 }
 
 async function serveNode(host: string, port: number, admin: Admin): Promise<AdminServer> {
@@ -51,7 +51,7 @@ async function serveNode(host: string, port: number, admin: Admin): Promise<Admi
     const browser = request.headers.origin !== undefined
     const answer = admin.answer({ method: request.method ?? 'GET', path: request.url ?? '/', loopback, browser })
     const length = new TextEncoder().encode(answer.body).length
-    response.writeHead(answer.status, { ...headers(answer.type), 'content-length': length })
+    response.writeHead(answer.status, { ...headers(answer), 'content-length': length })
     response.end(request.method === 'HEAD' ? undefined : answer.body)
   })
   const { promise, resolve, reject } = Promise.withResolvers<AdminServer>()
@@ -66,6 +66,7 @@ async function serveNode(host: string, port: number, admin: Admin): Promise<Admi
   return promise
 }
 
-function headers(type: string): Record<string, string> {
-  return { 'content-type': type, 'cache-control': 'no-store' }
+function headers({ type, next }: AdminAnswer): Record<string, string> {
+  const link = next === undefined ? {} : { link: `<${next}>; rel="next"` }
+  return { 'content-type': type, 'cache-control': 'no-store', ...link }
 }

@@ -1,6 +1,7 @@
 // HostedNode: what the host calls of the core's node, and nothing more; tests put a stub in its place. No behaviour.
 import type { Turn } from '../base/brand.ts'
 import type { OperatorFault } from '../base/fault.ts'
+import type { ListName, ListQuery, Page } from '../core/listing.ts'
 import type { ClientSocket } from '../core/ports.ts'
 
 export type LinkInfo = { peerName: string; dialed: boolean; sameHost: boolean }
@@ -43,7 +44,6 @@ export interface HostedNode extends ClientEvents {
   deadline(): number
   drainAway(): void
   status(): unknown
-  clients(): unknown
-  /** Rows of one list of the API. */
-  rows(name: 'sessions' | 'subscriptions' | 'retained'): unknown
+  /** A part of one list of the API; null where the cursor is none. */
+  page(list: ListName, query: ListQuery): Page | null
 }

@@ -47,6 +47,8 @@ export interface Attachment {
 
 export class Session {
   readonly clientId: string
+  /** Its place among all that this node has had since its start. */
+  readonly born: number
   /** Survives its connection: replicated and stored. False: expiry 0. */
   readonly durable: boolean
   /** This node owns it. Invariant: at most one node of a pair in sync does. */
@@ -95,7 +97,8 @@ export class Session {
   /** The snapshot under way has put it into the stream, counted by snapshot. */
   snapshot = 0
 
-  constructor(clientId: string, durable: boolean, mine: boolean, token: Token, expiry: number) {
+  constructor(clientId: string, durable: boolean, mine: boolean, token: Token, expiry: number, born = 0) {
+    this.born = born
     this.clientId = clientId
     this.durable = durable
     this.mine = mine

@@ -38,6 +38,7 @@ export class Sessions {
   queuedMessages = 0
   queuedBytes = 0
   subscriptionCount = 0
+  private bornLast = 0
   /** Sessions that this node owns. */
   ownedCount = 0
 
@@ -51,7 +52,7 @@ export class Sessions {
 
   create(client: string, durable: boolean, mine: boolean, token: Token, expiry: number): Session {
     assert(!this.byClient.has(client), 'session exists')
-    const session = new Session(client, durable, mine, token, expiry)
+    const session = new Session(client, durable, mine, token, expiry, ++this.bornLast)
     this.byClient.set(client, session)
     if (mine) this.ownedCount++
     if (durable) this.journal.session(session)

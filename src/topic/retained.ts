@@ -18,6 +18,9 @@ class Node<V> {
   }
 }
 
+/** A topic and its value, as long as both are there. `born` grows from one to the next. */
+export type Kept<V> = { readonly topic: string | null; readonly value: V | null; readonly born: number }
+
 type Visit<V> = (topic: string, value: V) => void
 
 export type RetainedCursor<V> = {
@@ -74,6 +77,17 @@ export class RetainedTree<V> {
 
   *entries(): Generator<[topic: string, value: V]> {
     for (const [topic, node] of this.byTopic) yield [topic, node.value as V]
+  }
+
+  /** Every topic with its value, in the order of insertion; may be interrupted while the tree changes. */
+  kept(): IterableIterator<Kept<V>> {
+    return this.byTopic.values()
+  }
+
+  /** None or one. */
+  keptAt(topic: string): readonly Kept<V>[] {
+    const node = this.byTopic.get(topic)
+    return node === undefined ? [] : [node]
   }
 
   /**

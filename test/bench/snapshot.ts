@@ -8,6 +8,7 @@
 // or the nodes differ.
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { rowsOf } from '../support/api.ts'
 import { type BenchNode, findBinary, TandemPair } from './brokers.ts'
 import { BenchClient, numbered, topicOf } from './client.ts'
 import { printTable, short } from './figures.ts'
@@ -104,7 +105,7 @@ async function compare(pair: TandemPair): Promise<{ ok: boolean; text: string }>
 }
 
 async function held(node: BenchNode, list: string): Promise<Set<string>> {
-  const rows = (await (await fetch(node.url(`/api/v1/${list}`))).json()) as Record<string, unknown>[]
+  const rows = await rowsOf(node, `/api/v1/${list}`)
   const durable = rows.filter((row) => row['durable'] !== false)
   return new Set(durable.map((row) => `${row['client'] ?? row['topic']} ${row['filter'] ?? ''}`))
 }

@@ -15,8 +15,10 @@ function make(node: Partial<HostedNode> = {}): { admin: Admin; drained: () => nu
     synced: true,
     metrics: { render: () => '# TYPE tandemq_x gauge\ntandemq_x 1\n' },
     status: () => ({ peer: 'b', generation: 3 }),
-    clients: () => [{ client: 'c1', node: 'a' }],
-    rows: (name) => [{ name }],
+    page: (list, { limit, cursor }) => {
+      if (cursor === 'gone') return null
+      return { rows: [{ list, limit, cursor }], next: limit < 10 ? 'n&x' : null }
+    },
     ...node,
   } as HostedNode
   const hostStatus = () => ({ version: '1' })
@@ -59,10 +61,40 @@ test('metrics are Prometheus text', () => {
 test('the API gives status, clients, sessions, subscriptions and retained messages', () => {
   const { admin } = make()
   assert.is(JSON.parse(ask(admin, 'GET', '/api/v1/status').body).version, '1')
-  assert.equal(JSON.parse(ask(admin, 'GET', '/api/v1/clients?x=1').body), [{ client: 'c1', node: 'a' }])
-  for (const name of ['sessions', 'subscriptions', 'retained']) {
-    assert.equal(JSON.parse(ask(admin, 'GET', `/api/v1/${name}`).body), [{ name }])
+  for (const list of ['clients', 'sessions', 'subscriptions', 'retained']) {
+    const answer = ask(admin, 'GET', `/api/v1/${list}`)
+    assert.equal(JSON.parse(answer.body), [{ list, limit: 1000, cursor: null }])
+    assert.is(answer.next, undefined)
   }
+})
+
+test('a list that goes on says where: the same request with a cursor', () => {
+  const { admin } = make()
+  const first = ask(admin, 'GET', '/api/v1/subscriptions?limit=2&filter=a%2F%2B')
+  assert.is(first.next, '/api/v1/subscriptions?limit=2&filter=a%2F%2B&cursor=n%26x')
+  const second = ask(admin, 'GET', first.next as string)
+  assert.equal(JSON.parse(second.body), [{ list: 'subscriptions', limit: 2, cursor: 'n&x' }])
+})
+
+for (const [query, sentence] of [
+  ['limit=0', /limit: a whole number from 1 to 1000/],
+  ['limit=1001', /limit/],
+  ['limit=ten', /limit/],
+  ['limit=1&limit=2', /limit: given twice/],
+  ['page=2', /page: \/api\/v1\/clients takes limit, cursor, client, node, connected/],
+  ['connected=yes', /connected: true or false/],
+] as const)
+  test(`a list asked for with ${query} is 400, with one sentence`, () => {
+    const answer = ask(make().admin, 'GET', `/api/v1/clients?${query}`)
+    assert.is(answer.status, 400)
+    assert.match(JSON.parse(answer.body).error, sentence)
+  })
+
+test('a filter that is none is 400, a cursor that has gone is 410', () => {
+  const { admin } = make()
+  assert.is(ask(admin, 'GET', '/api/v1/retained?topic=a%23').status, 400)
+  assert.is(ask(admin, 'GET', '/api/v1/retained?topic=a%2F%23').status, 200)
+  assert.is(ask(admin, 'GET', '/api/v1/retained?cursor=gone').status, 410)
 })
 
 test('while the node reads its state it lives and is not ready', () => {
