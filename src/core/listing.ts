@@ -163,6 +163,7 @@ export class Listing {
       node,
       connected,
       address: c?.socket.address ?? null,
+      transport: c?.socket.transport ?? null,
       protocol: c === null ? null : c.version === 5 ? '5.0' : c.version === 4 ? '3.1.1' : '3.1',
       expiry: session?.expiry ?? p?.expiry ?? 0,
       queued: session?.queue.count ?? 0,

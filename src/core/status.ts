@@ -27,65 +27,6 @@ export function statusOf(node: BrokerNode): Record<string, unknown> {
   }
 }
 
-<<<<<<< HEAD
-/** One row a client id that is connected or has a session, over both nodes. */
-export function clientRows(node: BrokerNode): Record<string, unknown>[] {
-  const rows: Record<string, unknown>[] = []
-  const peer = node.pairing.peerName
-  const seen = new Set<string>()
-  const row = (client: string, session: Session | undefined): void => {
-    if (seen.has(client)) return
-    seen.add(client)
-    const p = node.presences.get(client)
-    const c = (session?.attachment ?? null) as Connection | null
-    const connected = c !== null || p?.up === true
-    rows.push({
-      client,
-      node: c !== null || (p !== undefined ? p.mine : session?.mine === true) ? node.config.name : peer,
-      connected,
-      address: c?.socket.address ?? null,
-      transport: c?.socket.transport ?? null,
-      protocol: c === null ? null : c.version === 5 ? '5.0' : c.version === 4 ? '3.1.1' : '3.1',
-      expiry: session?.expiry ?? p?.expiry ?? 0,
-      queued: session?.queue.count ?? 0,
-      inflight: session?.inflight.size ?? 0,
-      subscriptions: session === undefined ? [] : [...session.subscriptions.keys()],
-    })
-  }
-  for (const [client, session] of node.sessions.byClient) row(client, session)
-  for (const client of node.presences.byClient.keys()) row(client, undefined)
-  return rows.sort((a, b) => ((a.client as string) < (b.client as string) ? -1 : 1))
-}
-
-export function listRows(node: BrokerNode, name: 'sessions' | 'subscriptions' | 'retained'): Record<string, unknown>[] {
-  const rows: Record<string, unknown>[] = []
-  if (name === 'retained') {
-    for (const [topic, { message }] of node.retained.tree.entries())
-      if (message !== null)
-        rows.push({ topic, qos: message.qos, bytes: message.payload.length, publisher: message.publisher })
-    return rows
-  }
-  for (const s of node.sessions.byClient.values()) {
-    if (name === 'sessions') {
-      const { clientId: client, durable, mine, token, expiry, queue, inflight, inbound } = s
-      rows.push({
-        client,
-        durable,
-        mine,
-        epoch: token.epoch,
-        expiry,
-        queued: queue.count,
-        inflight: inflight.size,
-        inbound: inbound.size,
-      })
-    } else
-      for (const sub of s.subscriptions.values()) rows.push({ client: s.clientId, filter: sub.filter, qos: sub.qos })
-  }
-  return rows
-}
-
-=======
->>>>>>> d0a7dbb (core: the lists of the API come in pages)
 /** What must be equal on owner and replica once the stream is drained. */
 export function digest(session: Session): string {
   const subs = [...session.subscriptions.values()]
