@@ -18,6 +18,24 @@ export const LIMITS = {
   subscriptionsPerSessionMax: 10_000,
   /** Milliseconds between accept and CONNECT. */
   connectTimeoutMs: 10_000,
+  // ---- who a client is
+  /** Milliseconds between CONNECT and the end of authentication, the wait for others' passwords included. Clients give up at 30 s. */
+  authTimeoutMs: 20_000,
+  /** Password checks under way at once: the runtimes' thread pools have four threads. One core stays free for the broker. */
+  passwordChecksMax: 4,
+  /** Password checks waiting; the next CONNECT is told Server busy. */
+  passwordChecksWaitingMax: 10_000,
+  /** Bytes of a password, kept while its check waits; a longer one is never right. */
+  passwordBytesMax: 4 * KIB,
+  /** Bytes of one SCRAM message: a user name of 64 KiB is not worth a second copy. */
+  scramMessageBytesMax: 4 * KIB,
+  /** PBKDF2 iterations of one password, in a password file: 10 s of one core for each login. */
+  passwordIterationsMax: 10_000_000,
+  /** Bytes of a salt in a password file. mosquitto writes 12 (2.0) or 64 (2.1). */
+  saltBytesMax: 256,
+  /** Bytes of a password file: some 300 000 users. */
+  passwordFileBytesMax: 64 * MIB,
+  // ---- flow
   /** QoS 1 and 2 messages a client may have under way to us at once. */
   receiveMaximum: 1_000,
   /** Messages under way to a client that names no Receive Maximum of its own. */

@@ -8,6 +8,7 @@ import type { NodeConfig } from '../core/ports.ts'
 import { isLoopback, parseDial, parseListen } from '../host/address.ts'
 import type { HostConfig } from '../host/host.ts'
 import { LOG_LEVELS } from '../host/log.ts'
+import { PasswordFile } from '../host/password_file.ts'
 import { SETTINGS } from './settings.ts'
 import { type Environment, type GivenSettings, readSources } from './sources.ts'
 import { VERSION } from './version.ts'
@@ -41,6 +42,7 @@ export function readConfig(args: readonly string[], environment: Environment): C
       dataDir: settings.on('no-data') ? null : (settings.text('data') ?? DATA_DEFAULT),
       admin: parseListen(settings.text('admin') ?? ADMIN_DEFAULT, settings.label('admin')),
       proxyProtocol: settings.on('proxy-protocol'),
+      passwords: readPasswords(settings),
       logLevel: settings.oneOf('log-level', LOG_LEVELS, 'info'),
       logFormat: settings.oneOf('log-format', ['text', 'json'], 'text'),
     },
@@ -122,6 +124,11 @@ function readPair(settings: Settings): HostConfig['pair'] {
     )
   }
   return { peer, cluster, secret: file === null ? null : readSecret(file, settings.label('cluster-secret-file')) }
+}
+
+function readPasswords(settings: Settings): PasswordFile | null {
+  const file = settings.text('password-file')
+  return file === null ? null : new PasswordFile(file, settings.label('password-file'))
 }
 
 /** The file's bytes without white space at the end, which editors add. */

@@ -5,6 +5,7 @@ import type { Entry } from '../session/queue.ts'
 import type { Session } from '../session/session.ts'
 import type { TopicTable } from '../topic/topics.ts'
 import type { Connect, PublishView, SubscribeRequest } from '../wire/packet.ts'
+import type { Authentication } from './authentication.ts'
 import type { Connection } from './connection.ts'
 import type { Rules } from './rules.ts'
 import type { Traffic } from './traffic.ts'
@@ -28,6 +29,7 @@ export interface Broker {
   readonly rules: Rules
   readonly topics: TopicTable
   readonly traffic: Traffic
+  readonly authentication: Authentication
   /** The turn that an output of the packet at hand must wait for: this one if the packet changed anything durable, else 0. */
   need(): number
   /** A new packet begins: what was changed before does not gate it. */

@@ -22,12 +22,13 @@ import { Reason, reasonName } from '../wire/reason.ts'
 import type { InboundAliases, OutboundAliases } from './aliases.ts'
 import type { Broker } from './broker.ts'
 import { onAck } from './on_ack.ts'
+import { onAuth } from './on_auth.ts'
 import { onConnect } from './on_connect.ts'
 import { onDisconnect } from './on_disconnect.ts'
 import { onPublish } from './on_publish.ts'
 import { onSubscribe, onUnsubscribe } from './on_subscribe.ts'
 import { writeConnackRefusal } from './send_connack.ts'
-import { type ConnectionState, move } from './states.ts'
+import { type ConnectionState, type Exchange, move } from './states.ts'
 
 /** The socket, as far as a connection may know it. */
 export interface Socket {
@@ -58,7 +59,13 @@ export class Connection implements PacketSink, Attachment {
   connId: ConnId | null = null
   /** The CONNECT under decision or in force. */
   connect: Connect | null = null
+  /** As proven, or as claimed where nobody asks for a proof. */
   username: string | null = null
+  exchange: Exchange = 'none'
+  /** Number of the question about this client that is not answered; 0: none. */
+  authRequest = 0
+  /** The server's last word of an exchange, until CONNACK takes it along. */
+  authData: Uint8Array | null = null
   keepAliveMs = 0
   /** Monotonic ms of the last byte from the client. */
   lastHeard: number
@@ -106,11 +113,24 @@ export class Connection implements PacketSink, Attachment {
     if (this.state === 'closing' || this.state === 'closed') return
     this.lastHeard = this.broker.now
     this.decoder.feed(bytes)
-    // A client may go on before CONNACK [MQTT-3.1.4-5]; what it sends until the pair has decided is kept, but not without end.
-    if (this.state === 'claiming' && !this.paused && this.decoder.heldBytes > LIMITS.connectBytesMax) {
-      this.paused = true
-      this.socket.pause()
+    if (this.state === 'claiming' || this.state === 'authenticating') this.holdBack()
+  }
+
+  /** A client may go on before CONNACK [MQTT-3.1.4-5]; what it sends until it is admitted is kept, but not without end. */
+  private holdBack(): void {
+    if (this.paused || this.decoder.heldBytes <= LIMITS.connectBytesMax) return
+    if (this.exchange === 'challenged') return this.fail(Reason.packetTooLarge, 'packet too large for an answer')
+    this.paused = true
+    this.socket.pause()
+  }
+
+  /** What was held back is handled now. */
+  readOn(): void {
+    if (this.paused) {
+      this.paused = false
+      this.socket.resume()
     }
+    this.decoder.resume()
   }
 
   onPublish(view: PublishView): void {
@@ -129,7 +149,14 @@ export class Connection implements PacketSink, Attachment {
 
   onPingreq(): void {
     this.broker.traffic.received(PacketType.pingreq)
-    writePingresp(this.writer(PacketType.pingresp)) // [MQTT-3.12.4-1]
+    if (this.state === 'open')
+      writePingresp(this.writer(PacketType.pingresp)) // [MQTT-3.12.4-1]
+    else this.early()
+  }
+
+  /** Only AUTH and DISCONNECT may come until the client is authenticated. */
+  early(): void {
+    this.fail(Reason.protocolError, 'packet before the end of authentication') // [MQTT-3.1.2-30]
   }
 
   onControl(packet: ControlPacket): void {
@@ -145,7 +172,7 @@ export class Connection implements PacketSink, Attachment {
       case 'disconnect':
         return onDisconnect(this, packet)
       case 'auth':
-        return this.fail(Reason.protocolError, 'AUTH without an authentication method') // [MQTT-4.12.0-6]
+        return onAuth(this, packet)
     }
   }
 
@@ -299,6 +326,7 @@ export class Connection implements PacketSink, Attachment {
     if (this.state === 'closing' || this.state === 'closed') return
     this.state = move(this.state, 'closing')
     this.decoder.stop()
+    if (this.authRequest !== 0) this.broker.authentication.forget(this)
     if (!this.isDirty) this.broker.dirty(this)
     if (this.out === null) this.out = this.broker.writers.take()
   }
@@ -316,7 +344,7 @@ export class Connection implements PacketSink, Attachment {
     }
     this.gates = NO_GATES
     if (this.state === 'open') this.sayWhy(reason, text)
-    else if (this.state === 'claiming') writeConnackRefusal(this, reason, text)
+    else if (this.state === 'claiming' || this.state === 'authenticating') writeConnackRefusal(this, reason, text)
     this.decoder.stop()
     if (this.state !== 'closing') this.state = move(this.state, 'closing')
     this.flush()
@@ -348,6 +376,7 @@ export class Connection implements PacketSink, Attachment {
   private release(): void {
     this.state = move(this.state, 'closed')
     this.decoder.stop()
+    if (this.authRequest !== 0) this.broker.authentication.forget(this)
     if (this.out !== null) this.broker.writers.give(this.out)
     this.out = null
     this.gates = NO_GATES
@@ -361,8 +390,6 @@ export class Connection implements PacketSink, Attachment {
   opened(): void {
     assert(this.version !== 0 && this.session !== null, 'an open connection has a version and a session')
     this.state = move(this.state, 'open')
-    if (!this.paused) return
-    this.paused = false
-    this.socket.resume()
+    this.authData = null
   }
 }

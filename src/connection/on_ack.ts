@@ -9,7 +9,7 @@ import { SENT_RELEASED } from './send.ts'
 
 export function onAck(c: Connection, type: AckType, packetId: number, reason: number): void {
   const { session } = c
-  if (session === null) return
+  if (session === null) return c.early()
   switch (type) {
     case PacketType.puback:
       return onPuback(c, session, packetId)

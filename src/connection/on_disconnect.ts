@@ -5,7 +5,7 @@ import type { Connection } from './connection.ts'
 
 export function onDisconnect(c: Connection, packet: Disconnect): void {
   const { broker, session } = c
-  if (session === null) return
+  if (session === null) return c.close() // in the middle of authentication
   if (packet.sessionExpiry > 0 && session.expiry === 0)
     return c.fail(Reason.protocolError, 'session expiry was 0 at CONNECT') // section 3.14.2.2.2
   if (packet.sessionExpiry >= 0 && packet.sessionExpiry !== session.expiry)

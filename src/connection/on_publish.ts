@@ -8,7 +8,7 @@ import type { Connection } from './connection.ts'
 
 export function onPublish(c: Connection, view: PublishView): void {
   const { broker, session } = c
-  if (session === null || c.version === 0) return
+  if (session === null || c.version === 0) return c.early()
   if (view.qos > broker.policy.qosMax) return c.fail(Reason.qosNotSupported, 'QoS is above Maximum QoS') // [MQTT-3.2.2-11]
   if (view.retain && !broker.policy.retainAvailable) return c.fail(Reason.retainNotSupported, 'RETAIN is not available') // [MQTT-3.2.2-14]
   if (view.topicAlias !== 0) {

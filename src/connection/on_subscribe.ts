@@ -8,7 +8,7 @@ import type { Connection } from './connection.ts'
 
 export function onSubscribe(c: Connection, packet: Subscribe): void {
   const { broker, session } = c
-  if (session === null || c.version === 0) return
+  if (session === null || c.version === 0) return c.early()
   const { qosMax } = broker.policy
   const codes: number[] = []
   const accepted: SubscribeRequest[] = []
@@ -52,7 +52,7 @@ function refusalOf(c: Connection, request: SubscribeRequest): number {
 
 export function onUnsubscribe(c: Connection, packet: Unsubscribe): void {
   const { broker, session } = c
-  if (session === null || c.version === 0) return
+  if (session === null || c.version === 0) return c.early()
   const codes = packet.filters.map((filter) =>
     broker.unsubscribe(session, filter) ? Reason.success : Reason.noSubscriptionExisted,
   )

@@ -4,6 +4,9 @@
 /** Shown from the start, at 0: a rate needs a value before the first event. */
 export const COUNTERS: Readonly<Record<string, string>> = {
   accepts: 'client sockets accepted',
+  authentication_timeouts: 'CONNECTs refused because authentication was not over in time',
+  authentications_accepted: 'clients that have proven who they are, and those that did it again',
+  authentications_refused: 'clients that have not',
   claims_crossed: 'client ids that both nodes asked each other for at once',
   claims_sent: 'client ids asked for at the peer',
   claims_timed_out: 'CONNECTs refused because the peer did not answer for the session',
@@ -19,6 +22,8 @@ export const COUNTERS: Readonly<Record<string, string>> = {
   link_bytes_out: 'bytes sent to the peer',
   link_faults: 'times that the link was dropped for what came over it',
   link_resumes: 'times that the link came back with nothing lost',
+  password_file_reload_failures: 'times that the password file could not be used and the former users stayed',
+  password_file_reloads: 'times that the password file was read again',
   promotions: 'sessions of the peer that this node went on with alone',
   publishers_paused: 'times that a publisher stood still because the peer was too far behind',
   sessions_expired: 'sessions that ended because their time without a connection was over',

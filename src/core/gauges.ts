@@ -22,6 +22,7 @@ function addHoldings(node: BrokerNode): void {
   const gauge = (name: string, help: string, read: () => number): void => metrics.gauge(name, help, read)
   gauge('connections', 'open MQTT connections', () => live.size)
   gauge('sockets', 'open client sockets', () => all.size)
+  gauge('authentications_open', 'clients whose identity is being found out', () => node.authentication.open.size)
   gauge('sessions', 'sessions known here', () => sessions.byClient.size)
   gauge('sessions_owned', 'sessions of this node: all but those the peer has', () => sessions.ownedCount)
   gauge('subscriptions', 'subscriptions known here', () => sessions.subscriptionCount)

@@ -19,7 +19,8 @@ function due(node: BrokerNode, c: Connection): void {
     if (c.state === 'waiting') {
       node.metrics.add('connect_timeouts')
       c.close()
-    } else if (c.state === 'claiming') node.keepAlive.set(c, node.now + LIMITS.connectTimeoutMs)
+    } else if (c.state === 'authenticating') node.authentication.timedOut(c)
+    else if (c.state === 'claiming') node.keepAlive.set(c, node.now + LIMITS.connectTimeoutMs)
     return
   }
   if (c.keepAliveMs === 0) return

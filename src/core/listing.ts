@@ -162,6 +162,7 @@ export class Listing {
       client,
       node,
       connected,
+      username: c?.username ?? null,
       address: c?.socket.address ?? null,
       transport: c?.socket.transport ?? null,
       protocol: c === null ? null : c.version === 5 ? '5.0' : c.version === 4 ? '3.1.1' : '3.1',

@@ -20,6 +20,7 @@ import { TopicTable } from '../topic/topics.ts'
 import type { Connect, PublishView, SubscribeRequest } from '../wire/packet.ts'
 import { OpKind } from '../wire/peer_message.ts'
 import { Applier } from './applier.ts'
+import { Authentications } from './authentications.ts'
 import { BackPressure } from './back_pressure.ts'
 import { Claims } from './claims.ts'
 import { randomClientId } from './client_id.ts'
@@ -77,6 +78,7 @@ export class BrokerNode implements Broker {
   readonly traffic = new Traffic()
   readonly backPressure = new BackPressure(this.metrics)
   readonly writers = new Writers()
+  readonly authentication = new Authentications(this)
   /** Stands in the subscription tree for all sessions without expiry at the peer. */
   readonly peerInterest: Session
   /** Open connections by client id. */

@@ -109,6 +109,7 @@ export class Owners {
     node.metrics.add('connects')
     node.ports.log.event('connect', {
       client: session.clientId,
+      username: c.username,
       address: c.socket.address,
       transport: c.socket.transport,
       protocol: c.version === 5 ? '5.0' : c.version === 4 ? '3.1.1' : '3.1',
@@ -118,7 +119,7 @@ export class Owners {
       queued: session.queue.count,
     })
     pump(c, session)
-    c.decoder.resume()
+    c.readOn()
   }
 
   /** The session and the connection let go of each other. */
@@ -152,6 +153,7 @@ export class Owners {
     if (c.state === 'closing') node.leaving.set(client, c)
     node.ports.log.event('disconnect', {
       client,
+      username: c.username,
       address: c.socket.address,
       clean,
       seconds: Math.round((node.now - c.openedAt) / 1000),

@@ -51,10 +51,29 @@ export interface LogPort {
   event(name: string, fields: Record<string, unknown>): void
 }
 
+/**
+ * Who knows the users. Each question is answered by node.authentication.answered(request, answer), later: never from within the
+ * call. A request lasts from its first question to an answer that is no challenge.
+ */
+export interface AuthPort {
+  /** This method of enhanced authentication is on offer. */
+  offers(method: string): boolean
+  /** @param password given away: erased after the check */
+  askPassword(request: number, username: string, password: Uint8Array | null): void
+  /** The client's first message of an exchange. */
+  askFirst(request: number, method: string, data: Uint8Array | null): void
+  /** Its answer to a challenge. */
+  askNext(request: number, data: Uint8Array | null): void
+  /** No answer is wanted any more. */
+  forget(request: number): void
+}
+
 export type Ports = {
   readonly link: LinkPort
   readonly store: StorePort
   readonly log: LogPort
+  /** Left out: clients are not asked who they are. */
+  readonly auth?: AuthPort
 }
 
 export type AckLevel = 'peer-ram' | 'peer-write' | 'peer-disk' | 'both-disk'

@@ -8,12 +8,14 @@ import type { Image, NodeRecord } from '../session/image.ts'
 import { type DialAddress, formatAddress, type ListenAddress } from './address.ts'
 import { Admin } from './admin.ts'
 import { type AdminServer, serveAdmin } from './admin_server.ts'
+import { Authenticator } from './authenticator.ts'
 import { monotonicMs, wallMs } from './clock.ts'
 import type { HostedNode } from './hosted_node.ts'
 import { type Listener, listenClients } from './listener.ts'
 import { WsClients } from './listener_ws.ts'
 import { Log, type LogFormat, type LogLevel } from './log.ts'
 import { Loop } from './loop.ts'
+import type { PasswordFile } from './password_file.ts'
 import { type LinkEvents, PeerLink, searchMs } from './peer_link.ts'
 import { loadPipes, type Pipes } from './pipe.ts'
 import { MemoryStore, SqliteStore, type StoreEvents } from './store.ts'
@@ -33,6 +35,8 @@ export type HostConfig = {
   readonly dataDir: string | null
   readonly admin: ListenAddress | null
   readonly proxyProtocol: boolean
+  /** Null: clients are not asked who they are. */
+  readonly passwords: PasswordFile | null
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
 }
@@ -67,6 +71,7 @@ export class Host {
   private link: PeerLink | null = null
   private readonly listeners: Listener[] = []
   private admin: AdminServer | null = null
+  private authenticator: Authenticator | null = null
   private addresses: Record<string, unknown> = {}
   private modeSeen = ''
   private draining = false
@@ -109,7 +114,9 @@ export class Host {
     this.announce(await this.link?.listen())
     const { store, record, image } = await this.openStore()
     this.store = store
-    const ports: Ports = { link: this.link ?? NO_LINK, store, log: this.log }
+    this.authenticator = this.makeAuthenticator()
+    const auth = this.authenticator === null ? {} : { auth: this.authenticator }
+    const ports: Ports = { link: this.link ?? NO_LINK, store, log: this.log, ...auth }
     const node = makeNode(config, record, image, ports, monotonicMs(), wallMs())
     this.onSignals()
     loop.attach(node)
@@ -144,6 +151,14 @@ export class Host {
     }
     if (dataDir === null) return { store: new MemoryStore(events), record: null, image: null }
     return SqliteStore.open(dataDir, events)
+  }
+
+  private makeAuthenticator(): Authenticator | null {
+    const { passwords } = this.hostConfig
+    if (passwords === null) return null
+    return new Authenticator(passwords.users, (request, answer) => {
+      this.loop.later(() => this.loop.node.authentication.answered(request, answer))
+    })
   }
 
   private makeAdmin(): Admin {
@@ -192,7 +207,28 @@ export class Host {
         else this.drainAway(signal)
       })
     }
-    if (process.platform !== 'win32') process.on('SIGHUP', () => this.log.info('SIGHUP: nothing to reload yet'))
+    if (process.platform !== 'win32') process.on('SIGHUP', () => this.reload())
+  }
+
+  /** SIGHUP: files are read again; what cannot be used changes nothing. */
+  private reload(): void {
+    const { authenticator } = this
+    const { passwords } = this.hostConfig
+    if (authenticator === null || passwords === null) return this.log.info('SIGHUP: nothing to reload')
+    this.loop.later(() => {
+      const { node } = this.loop
+      try {
+        const users = passwords.read()
+        const gone = authenticator.replace(users)
+        node.authentication.revoke(gone)
+        node.count('password_file_reloads')
+        this.log.info(`${passwords.path}: ${users.size} users, ${gone.size} withdrawn or changed`)
+      } catch (error) {
+        if (!(error instanceof OperatorFault)) throw error
+        node.count('password_file_reload_failures')
+        this.log.error(`${error.message}; the former users stay`)
+      }
+    })
   }
 
   private drainAway(why: string): void {

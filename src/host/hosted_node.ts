@@ -1,6 +1,7 @@
 // HostedNode: what the host calls of the core's node, and nothing more; tests put a stub in its place. No behaviour.
 import type { Turn } from '../base/brand.ts'
 import type { OperatorFault } from '../base/fault.ts'
+import type { AuthAnswer } from '../connection/authentication.ts'
 import type { ListName, ListQuery, Page } from '../core/listing.ts'
 import type { ClientSocket } from '../core/ports.ts'
 
@@ -28,6 +29,10 @@ export interface HostedNode extends ClientEvents {
   /** Set when only the operator can help; the process ends with exit code 2. */
   readonly fatal: OperatorFault | null
   readonly metrics: { render(): string }
+  readonly authentication: {
+    answered(request: number, answer: AuthAnswer): void
+    revoke(usernames: ReadonlySet<string>): void
+  }
 
   /** Sets the time; before any event of a turn. */
   at(now: number, wall: number): void
@@ -43,6 +48,7 @@ export interface HostedNode extends ClientEvents {
   /** Monotonic ms; Infinity: never. */
   deadline(): number
   drainAway(): void
+  count(name: string): void
   status(): unknown
   /** A part of one list of the API; null where the cursor is none. */
   page(list: ListName, query: ListQuery): Page | null

@@ -53,7 +53,7 @@ test('a wrong value', async () => {
 })
 
 test('a flag that is not there yet is refused, not ignored', async () => {
-  await refused(start('--password-file', 'x'), /--password-file/)
+  await refused(start('--acl-file', 'x'), /--acl-file/)
 })
 
 test('a port in use', async () => {

@@ -104,19 +104,6 @@ test('[MQTT-3.1.3-8] a client identifier that is too long is refused with 0x85 a
 
 // ---- who may come
 
-test('[MQTT-4.12.0-1] enhanced authentication is refused with 0x8C', () => {
-  const c = new OneNode().open('c')
-  c.sendConnect({ authMethod: 'SCRAM-SHA-256', authData: utf8('x') })
-  assert.is(c.expect('connack').reason, 0x8c)
-  assert.ok(c.closed)
-})
-
-test('[MQTT-4.12.0-6] AUTH on a connection without a method is a protocol error', () => {
-  const c = new OneNode().connect('c')
-  c.raw([0xf0, 0x06, 0x19, 0x04, 0x15, 0x00, 0x01, 0x78])
-  c.expectDisconnect(0x82)
-})
-
 test('anonymous clients come from this machine only, unless allowed', () => {
   for (const [version, code] of [
     [5, 0x87],

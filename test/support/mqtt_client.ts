@@ -13,7 +13,7 @@ import {
   writeSubscribe,
   writeUnsubscribe,
 } from '../../src/wire/client_encoder.ts'
-import { writeAck, writePublish } from '../../src/wire/encoder.ts'
+import { type AuthFields, writeAck, writeAuth, writePublish } from '../../src/wire/encoder.ts'
 import { encodeMessageProps, type MessageProps } from '../../src/wire/message_props.ts'
 import { type AckType, PacketType, type QoS, type Version } from '../../src/wire/packet.ts'
 
@@ -163,6 +163,10 @@ export abstract class ScriptedClient {
   sendDisconnect(reason = 0, sessionExpiry?: number): void {
     const expiry = sessionExpiry === undefined ? {} : { sessionExpiry }
     this.say((w) => writeClientDisconnect(w, this.version, { reason, ...expiry }))
+  }
+
+  sendAuth(fields: AuthFields): void {
+    this.say((w) => writeAuth(w, fields))
   }
 
   /** Takes everything received so far. */

@@ -6,10 +6,13 @@ import { LIMITS } from '../../src/base/limits.ts'
 import type { Connection } from '../../src/connection/connection.ts'
 import { BrokerNode } from '../../src/core/node.ts'
 import type { ClientSocket, NodeConfig } from '../../src/core/ports.ts'
+import { Authenticator } from '../../src/host/authenticator.ts'
+import type { Users } from '../../src/host/users.ts'
 import type { Delivery } from '../../src/wire/client_decoder.ts'
 import type { ConnectFields, SubscribeFields } from '../../src/wire/client_encoder.ts'
 import type { QoS } from '../../src/wire/packet.ts'
 import { type Cmd, type PacketOf, type PublishFields, ScriptedClient } from './mqtt_client.ts'
+import { deriveAtOnce } from './passwords.ts'
 
 const WALL_MS = 1_780_000_000_000
 
@@ -55,9 +58,14 @@ class Member {
   readonly outgoing: Uint8Array[] = []
   /** Nothing of it reaches the peer, and a link that is given up is no surprise. */
   mute = false
+  /** Who knows the users; null: nobody is asked. */
+  readonly authenticator: Authenticator | null
+  /** False: questions about clients are taken and not answered. */
+  authAnswers = true
   private readonly asked: (() => void)[] = []
+  private readonly authAsked: (() => void)[] = []
 
-  constructor(config: Partial<NodeConfig>, now: number) {
+  constructor(config: Partial<NodeConfig>, now: number, users: Users | null = null) {
     const store = {
       flush: (_batch: unknown, turn: Turn) => void this.asked.push(() => this.node.stored(turn)),
       writeRecord: () => void this.asked.push(() => this.node.recordStored()),
@@ -71,13 +79,24 @@ class Member {
       },
     }
     const log = { event: (name: string, fields: Record<string, unknown>) => void this.log.push({ name, fields }) }
-    this.node = new BrokerNode({ ...CONFIG, ...config }, null, null, { link, store, log }, now, WALL_MS)
+    this.authenticator =
+      users === null
+        ? null
+        : new Authenticator(
+            users,
+            (request, answer) => void this.authAsked.push(() => this.node.authentication.answered(request, answer)),
+            deriveAtOnce,
+          )
+    const ports = { link, store, log, ...(this.authenticator === null ? {} : { auth: this.authenticator }) }
+    this.node = new BrokerNode({ ...CONFIG, ...config }, null, null, ports, now, WALL_MS)
   }
 
-  /** @returns whether the disk had something to answer */
+  /** @returns whether the disk, or who knows the users, had something to answer */
   answer(): boolean {
-    if (!this.diskAnswers) return false
-    const answers = this.asked.splice(0)
+    const answers = [
+      ...(this.diskAnswers ? this.asked.splice(0) : []),
+      ...(this.authAnswers ? this.authAsked.splice(0) : []),
+    ]
     for (const answer of answers) answer()
     return answers.length > 0
   }
@@ -153,9 +172,10 @@ abstract class World {
 export class OneNode extends World {
   protected readonly members: readonly [Member]
 
-  constructor(config: Partial<NodeConfig> = {}) {
+  /** @param users null: nobody is asked who they are */
+  constructor(config: Partial<NodeConfig> = {}, users: Users | null = null) {
     super()
-    this.members = [new Member(config, this.now)]
+    this.members = [new Member(config, this.now, users)]
     this.drive()
   }
 
@@ -169,6 +189,19 @@ export class OneNode extends World {
 
   set diskAnswers(yes: boolean) {
     this.members[0].diskAnswers = yes
+  }
+
+  /** True: what was asked is answered now. */
+  set authAnswers(yes: boolean) {
+    this.members[0].authAnswers = yes
+    this.drive()
+  }
+
+  /** As a password file read again. */
+  replaceUsers(users: Users): void {
+    const gone = this.members[0].authenticator?.replace(users) ?? new Set<string>()
+    this.node.authentication.revoke(gone)
+    this.drive()
   }
 
   open(clientId: string, options: { version?: 3 | 4 | 5; loopback?: boolean } = {}): SpecClient {

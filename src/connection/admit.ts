@@ -1,0 +1,29 @@
+// Admit: a client on its way from CONNECT to the decision who owns its session, and the ways in which it is turned back. Knows no
+// packet's bytes.
+import type { Connect } from '../wire/packet.ts'
+import { Reason } from '../wire/reason.ts'
+import type { Connection } from './connection.ts'
+import { move } from './states.ts'
+
+/** The client is who it says it is, or nobody asks: the broker decides who owns the session. */
+export function admit(c: Connection, packet: Connect): void {
+  const { broker } = c
+  if (broker.fullFor(packet.clientId)) return turnBack(c, Reason.serverBusy, 'too many connections')
+  if (!broker.admitting) return turnBack(c, Reason.serverUnavailable, 'not ready')
+  c.state = move(c.state, 'claiming')
+  c.decoder.pause()
+  broker.connect(c, packet)
+}
+
+/** CONNECT is refused, and the access log says so. */
+export function turnBack(c: Connection, reason: number, text: string): void {
+  const { connect } = c
+  c.broker.count('connects_refused')
+  c.broker.log('connect_refused', {
+    client: connect?.clientId ?? '',
+    username: connect?.username ?? null,
+    address: c.socket.address,
+    why: text,
+  })
+  c.refuse(reason, text)
+}
