@@ -14,8 +14,12 @@ export const LIMITS = {
   clientIdBytesMax: 4 * KIB,
   /** Levels of a topic name or filter: matching is linear in them. */
   topicLevelsMax: 128,
+  /** Topic names whose routes are remembered; above it all are forgotten and found anew. */
+  topicNamesMax: 100_000,
   /** Subscriptions of one session. */
   subscriptionsPerSessionMax: 10_000,
+  /** Publishers that one shared subscription remembers the member of (strategy sticky); it then forgets them all. */
+  stickyPublishersMax: 10_000,
   /** Milliseconds between accept and CONNECT. */
   connectTimeoutMs: 10_000,
   // ---- who a client is

@@ -2,6 +2,8 @@
 import { LIMITS } from '../base/limits.ts'
 
 const SHARE_PREFIX = '$share/'
+/** The older way to share a subscription; it names no group. */
+const QUEUE_PREFIX = '$queue/'
 
 const NUL = 0x00
 const HASH = 0x23
@@ -25,6 +27,7 @@ export function validTopicName(topic: string): boolean {
 /** True for a filter that may be subscribed to, shared ones included; the levels of a shared one are those behind its share name. */
 export function validFilter(filter: string): boolean {
   if (!isShared(filter)) return validFrom(filter, 0)
+  if (filter.startsWith(QUEUE_PREFIX)) return validFrom(filter, QUEUE_PREFIX.length)
   const start = SHARE_PREFIX.length
   const end = filter.indexOf('/', start)
   if (end <= start) return false // [MQTT-4.8.2-1] no share name, or nothing behind it
@@ -35,9 +38,19 @@ export function validFilter(filter: string): boolean {
   return validFrom(filter, end + 1)
 }
 
-/** True for `$share/{name}/{filter}`, well formed or not. */
+/** True for `$share/{name}/{filter}` and `$queue/{filter}`, well formed or not. */
 export function isShared(filter: string): boolean {
-  return filter.startsWith(SHARE_PREFIX)
+  return filter.charCodeAt(0) === DOLLAR && (filter.startsWith(SHARE_PREFIX) || filter.startsWith(QUEUE_PREFIX))
+}
+
+/** The one form under which a filter is known: `$queue/{filter}` is that of the group `$queue`. */
+export function canonicalFilter(filter: string): string {
+  return filter.startsWith(QUEUE_PREFIX) ? SHARE_PREFIX + filter : filter
+}
+
+/** What a filter in its one form matches by: of a shared one what follows the share name. @param filter well formed */
+export function topicFilter(filter: string): string {
+  return filter.startsWith(SHARE_PREFIX) ? filter.slice(filter.indexOf('/', SHARE_PREFIX.length) + 1) : filter
 }
 
 /** True when messages to such topics are out of reach for filters that begin with a wildcard. */

@@ -1,6 +1,13 @@
 // Name test: what is well formed, and the reference for matching, by the examples of the standard.
 import { LIMITS } from '../../../src/base/limits.ts'
-import { isShared, matches, validFilter, validTopicName } from '../../../src/topic/name.ts'
+import {
+  canonicalFilter,
+  isShared,
+  matches,
+  topicFilter,
+  validFilter,
+  validTopicName,
+} from '../../../src/topic/name.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('topic/name')
@@ -68,8 +75,22 @@ test('[MQTT-4.8.2-2] a share name has no wildcard, and a filter behind it', () =
 })
 
 test('isShared goes by the prefix alone', () => {
-  all(isShared, true, ['$share/g/a', '$share/', '$share//'])
-  all(isShared, false, ['$share', '$SHARE/g/a', '/$share/g/a', 'a', '$shared/g/a'])
+  all(isShared, true, ['$share/g/a', '$share/', '$share//', '$queue/a', '$queue/'])
+  all(isShared, false, ['$share', '$SHARE/g/a', '/$share/g/a', 'a', '$shared/g/a', '$queue', '$queues/a'])
+})
+
+test('$queue/{filter} is the group $queue', () => {
+  all(validFilter, true, ['$queue/a', '$queue//', '$queue/+/#'])
+  all(validFilter, false, ['$queue/', '$queue/a#'])
+  assert.is(canonicalFilter('$queue/a/#'), '$share/$queue/a/#')
+  for (const same of ['a', '$queue', '$share/$queue/a']) assert.is(canonicalFilter(same), same)
+})
+
+test('a topic is matched by what follows the share name', () => {
+  assert.is(topicFilter('$share/g/a/#'), 'a/#')
+  assert.is(topicFilter('$share/g//a'), '/a')
+  assert.is(topicFilter('$share/$queue/$SYS/#'), '$SYS/#')
+  assert.is(topicFilter('$SYS/#'), '$SYS/#')
 })
 
 type Case = readonly [filter: string, yes: readonly string[], no: readonly string[]]
