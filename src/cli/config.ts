@@ -9,6 +9,7 @@ import { isLoopback, parseDial, parseListen } from '../host/address.ts'
 import type { HostConfig } from '../host/host.ts'
 import { LOG_LEVELS } from '../host/log.ts'
 import { PasswordFile } from '../host/password_file.ts'
+import { SHARED_STRATEGIES } from '../topic/share_group.ts'
 import { SETTINGS } from './settings.ts'
 import { type Environment, type GivenSettings, readSources } from './sources.ts'
 import { VERSION } from './version.ts'
@@ -78,6 +79,7 @@ function readNode(settings: Settings, name: string, paired: boolean): NodeConfig
     qosMax: settings.int('max-qos', 0, 2, 2) as 0 | 1 | 2,
     retainAvailable: !settings.on('no-retained'),
     topicAliasMaximum: settings.int('topic-alias-maximum', 0, 65_535, LIMITS.topicAliasMaximum),
+    sharedStrategy: settings.oneOf('shared-strategy', SHARED_STRATEGIES, 'round-robin'),
     nonce: random32(),
     seed: random32(),
     mutations: new Set(),

@@ -1,5 +1,6 @@
 // Settings: every flag of `tandemq start`, in the order of its help. Reads nothing and checks nothing (config.ts does).
 import { LIMITS } from '../base/limits.ts'
+import { SHARED_STRATEGIES } from '../topic/share_group.ts'
 
 export type Setting = {
   /** Without dashes; also the key in the configuration file and, in capitals behind TANDEMQ_, the environment variable. */
@@ -81,6 +82,11 @@ export const SETTINGS: readonly Setting[] = [
   advanced('max-qos', 'QOS', 'highest quality of service offered (default 2)'),
   advanced('topic-alias-maximum', 'N', `topic aliases a client may use; 0: none (default ${LIMITS.topicAliasMaximum})`),
   advanced('no-retained', null, 'take no retained messages'),
+  advanced(
+    'shared-strategy',
+    'STRATEGY',
+    `which member of a shared subscription takes a message: ${SHARED_STRATEGIES.join(', ')} (default round-robin)`,
+  ),
   advanced('proxy-protocol', null, 'clients come through a load balancer that sends PROXY headers, version 1 or 2'),
   {
     ...advanced(

@@ -1,6 +1,6 @@
 // On SUBSCRIBE and UNSUBSCRIBE: one answer code a filter, in their order.
 import { LIMITS } from '../base/limits.ts'
-import { isShared, validFilter } from '../topic/name.ts'
+import { canonicalFilter, isShared, validFilter } from '../topic/name.ts'
 import { writeSuback, writeUnsuback } from '../wire/encoder.ts'
 import { PacketType, type Subscribe, type SubscribeRequest, type Unsubscribe } from '../wire/packet.ts'
 import { Reason } from '../wire/reason.ts'
@@ -19,7 +19,8 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
       continue
     }
     const qos = request.qos > qosMax ? qosMax : request.qos
-    accepted.push(qos === request.qos ? request : { ...request, qos })
+    const filter = canonicalFilter(request.filter)
+    accepted.push(qos === request.qos && filter === request.filter ? request : { ...request, filter, qos })
     codes.push(qos) // [MQTT-3.8.4-8]
   }
   const retained: { request: SubscribeRequest; isNew: boolean }[] = []
@@ -30,6 +31,7 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
   c.gate(broker.need())
   writeSuback(c.writer(PacketType.suback), c.version, packet.packetId, codes) // [MQTT-3.8.4-1], [MQTT-3.8.4-2]
   for (const { request, isNew } of retained) {
+    if (isShared(request.filter)) continue // a group gets no retained messages
     // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11]
     if (request.retainHandling === 0 || (request.retainHandling === 1 && isNew))
       broker.replayRetained(session, request.filter)
@@ -38,13 +40,12 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
 }
 
 function refusalOf(c: Connection, request: SubscribeRequest): number {
-  if (isShared(request.filter)) return Reason.sharedSubscriptionsNotSupported
-  if (!validFilter(request.filter)) return Reason.topicFilterInvalid
+  if (!validFilter(request.filter)) return Reason.topicFilterInvalid // [MQTT-4.8.2-1], [MQTT-4.8.2-2]
   const { session } = c
   if (
     session !== null &&
     session.subscriptions.size >= LIMITS.subscriptionsPerSessionMax &&
-    !session.subscriptions.has(request.filter)
+    !session.subscriptions.has(canonicalFilter(request.filter))
   )
     return Reason.quotaExceeded
   return 0
@@ -54,7 +55,7 @@ export function onUnsubscribe(c: Connection, packet: Unsubscribe): void {
   const { broker, session } = c
   if (session === null || c.version === 0) return c.early()
   const codes = packet.filters.map((filter) =>
-    broker.unsubscribe(session, filter) ? Reason.success : Reason.noSubscriptionExisted,
+    broker.unsubscribe(session, canonicalFilter(filter)) ? Reason.success : Reason.noSubscriptionExisted,
   )
   if (broker.rules.gateUnsuback) c.gate(broker.need())
   writeUnsuback(c.writer(PacketType.unsuback), c.version, packet.packetId, codes) // [MQTT-3.10.4-4], [MQTT-3.10.4-5]

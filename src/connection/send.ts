@@ -17,7 +17,7 @@ import type { Rules } from './rules.ts'
 // A session that ends with its connection never sends a message again: it keeps the state of the flow, not the message.
 const NOTHING = new Message(0 as BootId, 0, 0 as Hlc, new TopicRef('', NO_BYTES), NO_BYTES, 0, false, null, 0, '')
 function marker(state: EntryState): Entry {
-  const entry = new Entry(NOTHING, -1, state === 1 ? 1 : 2, false, null)
+  const entry = new Entry(NOTHING, -1, state === 1 ? 1 : 2, false, null, null)
   entry.state = state
   return entry
 }

@@ -21,7 +21,6 @@ export function writeConnackAccept(c: Connection, sessionPresent: boolean): void
     fields.maximumPacketSize = policy.packetBytesMax
     if (policy.topicAliasMaximum > 0) fields.topicAliasMaximum = policy.topicAliasMaximum
     if (c.assignedClientId) fields.assignedClientId = c.clientId // [MQTT-3.2.2-16]
-    fields.sharedAvailable = false
     if (connect.authMethod !== null) fields.authMethod = connect.authMethod // [MQTT-4.12.0-5]
     if (c.authData !== null) fields.authData = c.authData
     if (policy.keepAliveMax > 0 && connect.keepAlive === policy.keepAliveMax) fields.serverKeepAlive = connect.keepAlive // [MQTT-3.2.2-21]

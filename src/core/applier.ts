@@ -6,7 +6,7 @@ import { sameConn } from '../base/identity.ts'
 import type { EntryState } from '../session/image.ts'
 import type { Message } from '../session/message.ts'
 import type { Session } from '../session/session.ts'
-import type { EnqItemWire, Op, PubOp } from '../wire/peer_message.ts'
+import type { DealOp, EnqItemWire, Op, PubOp } from '../wire/peer_message.ts'
 import { OpKind } from '../wire/peer_message.ts'
 import { messageFromPub, messageFromWire, tokenFromWire } from './convert.ts'
 import type { BrokerNode } from './node.ts'
@@ -136,19 +136,37 @@ export class Applier {
         return node.snapshots.apply(op)
       case OpKind.shadows:
         return node.metrics.add('stale_ops')
+      case OpKind.members:
+        return node.interest.applyMembers(op[1], op[2])
+      case OpKind.deal:
+        return this.deal(op)
+      case OpKind.bounce:
+        return node.shares.bounced(op)
     }
   }
 
   private enqueue(session: Session, item: EnqItemWire): void {
     const { node } = this
     const [pos, qos, flags, ids, m] = item
-    const message = typeof m === 'number' ? node.forwarded.get(m) : messageFromWire(m, node.topics, node.now)
+    const message = typeof m === 'number' ? node.forwarded.get(m)?.message : messageFromWire(m, node.topics, node.now)
     if (message === undefined) {
       if (node.config.mutations.size > 0) return node.metrics.add('missing_payloads')
       throw new PeerFault('ENQ refers to a message that was never sent')
     }
     if (qos !== 1 && qos !== 2) throw new PeerFault('ENQ with a wrong QoS')
-    node.sessions.enqueue(session, { message, pos, qos, retain: (flags & 1) !== 0, subscriptionIds: ids })
+    const share = this.shareOf(item[5])
+    node.sessions.enqueue(session, { message, pos, qos, retain: (flags & 1) !== 0, subscriptionIds: ids, share })
+  }
+
+  private shareOf(share: string | undefined): string | null {
+    return share === undefined || this.node.config.mutations.has('shareReplicated') ? null : share
+  }
+
+  private deal(op: DealOp): void {
+    const { node } = this
+    const [, ref, m, picks] = op
+    if (node.pairing.mode === 'JOINING') return
+    node.shares.arrive(messageFromWire(m, node.topics, node.now), ref, picks)
   }
 
   private pub(op: PubOp): void {
@@ -165,13 +183,15 @@ export class Applier {
       kept ??= messageFromPub(op, topic, publisher, origin, node.topics, node.now)
       return kept
     }
-    const [, , hlc, , payload, flags, , , , targets, inbound, willOf] = op
+    const [, , hlc, , payload, flags, , , , targets, inbound, willOf, picks] = op
     if (targets !== null) {
-      for (const [client, tag, pos, qos, bits, ids] of targets) {
+      for (const [client, tag, pos, qos, bits, ids, by] of targets) {
         const session = this.replica(client, tag)
         if (session === undefined) continue
         if (qos !== 1 && qos !== 2) throw new PeerFault('PUB target with a wrong QoS')
-        sessions.enqueue(session, { message: message(), pos, qos, retain: (bits & 1) !== 0, subscriptionIds: ids })
+        const share = this.shareOf(by)
+        const retain = (bits & 1) !== 0
+        sessions.enqueue(session, { message: message(), pos, qos, retain, subscriptionIds: ids, share })
         session.ver++
       }
     }
@@ -199,6 +219,7 @@ export class Applier {
     if (node.pairing.mode === 'JOINING' && !node.config.mutations.has('joinStale')) return
     if (!forward && node.config.mutations.has('retainFwd')) return
     node.router.routeForwarded(message(), op[1], targets)
+    if (picks !== undefined) node.shares.arrive(message(), op[1], picks)
   }
 
   /** pair.md H43: until the peer is known to have a session, keep what it forwarded and nobody matched. */
@@ -208,7 +229,7 @@ export class Applier {
       if (!node.grants.holds.has(session.clientId)) continue
       if (targets?.some((t) => t[0] === session.clientId)) continue
       const want = node.router.wanted(session, message)
-      if (want !== null) node.router.shadow(session, message, want.qos, want.retain, want.ids)
+      if (want !== null) node.router.shadow(session, message, want, null)
     }
   }
 }

@@ -14,6 +14,8 @@ import type { Histogram } from './histogram.ts'
 import type { BrokerNode } from './node.ts'
 import { Presence } from './presence.ts'
 import { append, nextToken, promote } from './promote.ts'
+import type { Want } from './route.ts'
+import { wantOf } from './shares.ts'
 
 /** Seconds: an answer over a good link takes half a millisecond, a refused client has waited for five seconds. */
 const BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
@@ -96,9 +98,9 @@ export class Claims {
   // ---- the hold queue
 
   /** A publish of this node that may belong to a session on its way here. Its acknowledgement waits for both. */
-  hold(claim: Claim<Connection>, message: Message): void {
+  hold(claim: Claim<Connection>, message: Message, share: string | null): void {
     const { node } = this
-    claim.held?.push({ message, turn: node.turns.current })
+    claim.held?.push({ message, turn: node.turns.current, share })
     node.journal.hold(message)
     if (!this.blocks.has(claim) && !this.off('holdGate')) this.blocks.set(claim, node.turns.block(node.turns.current))
   }
@@ -118,12 +120,11 @@ export class Claims {
     const { node } = this
     const held = claim.held ?? []
     if (session !== undefined && (present || this.off('holdEnd'))) {
-      for (const { message } of held) {
+      for (const { message, share } of held) {
         const want = this.off('rematchH')
           ? { qos: 1 as const, retain: false, ids: null }
-          : node.router.wanted(session, message)
-        if (want !== null && !node.sessions.has(session, message))
-          append(node, session, message, want.qos, want.retain, want.ids)
+          : this.wanted(session, message, share)
+        if (want !== null && !node.sessions.has(session, message, share)) append(node, session, message, want, share)
       }
     }
     const block = this.blocks.get(claim)
@@ -134,15 +135,30 @@ export class Claims {
   }
 
   /**
+   * What a session takes of a message that was held for it. As a member that it is no more it takes nothing: the peer saw that
+   * too and has found another one.
+   */
+  private wanted(session: Session, message: Message, share: string | null): Want | null {
+    if (share === null) return this.node.router.wanted(session, message)
+    const sub = session.subscriptions.get(share)
+    return sub === undefined || this.off('shareHold') ? null : wantOf(sub, message)
+  }
+
+  /**
    * A session given away unasked: what this node forwarded and the peer has not acknowledged may have met it neither there nor
    * here. What did meet it there stands in its queue, for the peer says what it has acknowledged before it gives away (leave.ts).
    */
   private foldForwarded(session: Session): void {
     const { node } = this
-    for (const message of node.forwarded.values()) {
-      const want = node.router.wanted(session, message)
-      if (want !== null && !node.sessions.has(session, message))
-        append(node, session, message, want.qos, want.retain, want.ids)
+    for (const { message, routed, picks } of node.forwarded.values()) {
+      const want = routed ? node.router.wanted(session, message) : null
+      if (want !== null && !node.sessions.has(session, message, null)) append(node, session, message, want, null)
+      for (const [share, client] of picks ?? []) {
+        if (client !== session.clientId) continue
+        const picked = this.wanted(session, message, share)
+        if (picked !== null && !node.sessions.has(session, message, share))
+          append(node, session, message, picked, share)
+      }
     }
   }
 
@@ -151,10 +167,9 @@ export class Claims {
     const { node } = this
     for (const claim of this.open.values()) {
       const session = node.sessions.get(claim.client)
-      for (const { message } of claim.held ?? []) {
-        const want = session === undefined ? null : node.router.wanted(session, message)
-        if (session !== undefined && want !== null)
-          node.router.shadow(session, message, want.qos, want.retain, want.ids)
+      for (const { message, share } of claim.held ?? []) {
+        const want = session === undefined ? null : this.wanted(session, message, share)
+        if (session !== undefined && want !== null) node.router.shadow(session, message, want, share)
       }
       this.clearHeld(claim)
     }

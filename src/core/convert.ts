@@ -4,9 +4,20 @@ import type { BootId, Hlc } from '../base/brand.ts'
 import { copyBytes } from '../base/bytes.ts'
 import type { Ancestor, Generation, Token } from '../base/identity.ts'
 import { Message } from '../session/message.ts'
+import type { Entry } from '../session/queue.ts'
+import type { Session } from '../session/session.ts'
 import type { TopicTable } from '../topic/topics.ts'
 import type { QoS } from '../wire/packet.ts'
-import type { AncestorWire, GenerationWire, MessageWire, PubOp, TokenWire } from '../wire/peer_message.ts'
+import type {
+  AncestorWire,
+  EnqItemWire,
+  GenerationWire,
+  MessageWire,
+  PubOp,
+  QueueItemWire,
+  TargetWire,
+  TokenWire,
+} from '../wire/peer_message.ts'
 
 export function messageToWire(m: Message, now: number): MessageWire {
   const flags = m.qos | (m.retain ? 4 : 0)
@@ -60,6 +71,32 @@ function msLeft(m: Message, now: number): number {
 /** @param left milliseconds, -1 none */
 function deadline(left: number, now: number): number {
   return left < 0 ? Number.POSITIVE_INFINITY : now + left
+}
+
+/** An entry of a session that this node owns, as a target of a PUB op. */
+export function targetToWire(session: Session, e: Entry): TargetWire {
+  const { clientId, tag } = session
+  const flags = e.retain ? 1 : 0
+  const ids = e.subscriptionIds as number[] | null
+  return e.share === null
+    ? [clientId, tag, e.pos, e.qos, flags, ids]
+    : [clientId, tag, e.pos, e.qos, flags, ids, e.share]
+}
+
+/** ... as what the session's queue takes in. @param m the message, or the number under which the peer knows it */
+export function enqueuedToWire(e: Entry, m: number | MessageWire): EnqItemWire {
+  const flags = e.retain ? 1 : 0
+  const ids = e.subscriptionIds as number[] | null
+  return e.share === null ? [e.pos, e.qos, flags, ids, m] : [e.pos, e.qos, flags, ids, m, e.share]
+}
+
+/** ... with all that has become of it. */
+export function entryToWire(e: Entry, now: number): QueueItemWire {
+  const flags = e.retain ? 1 : 0
+  const ids = e.subscriptionIds as number[] | null
+  const m = messageToWire(e.message, now)
+  const { pos, qos, state, packetId, share } = e
+  return share === null ? [pos, qos, flags, ids, m, state, packetId] : [pos, qos, flags, ids, m, state, packetId, share]
 }
 
 export const tokenToWire = (t: Token): TokenWire => [t.epoch, t.minter, t.n]

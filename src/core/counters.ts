@@ -27,6 +27,8 @@ export const COUNTERS: Readonly<Record<string, string>> = {
   promotions: 'sessions of the peer that this node went on with alone',
   publishers_paused: 'times that a publisher stood still because the peer was too far behind',
   sessions_expired: 'sessions that ended because their time without a connection was over',
+  shared_bounced: 'messages that no member of a shared subscription here could take, given back to the peer',
+  shared_dealt: 'messages that went to another member because a session ended',
   solo_decisions: 'times that this node decided to go on alone',
   splits_healed: 'times that two nodes that had gone on alone were merged',
   stale_ops: 'changes of the peer to sessions that had moved on',
@@ -35,6 +37,7 @@ export const COUNTERS: Readonly<Record<string, string>> = {
 
   dropped_expired: 'their Message Expiry Interval was over',
   dropped_link_busy: 'QoS 0, the link to the peer did not keep up',
+  dropped_no_member: 'no member of the shared subscription could take it',
   dropped_queue_full: 'the queue of the session was full',
   dropped_retained_full: 'not retained, the retained store was full',
   dropped_slow_reader: 'QoS 0, the client did not read fast enough',

@@ -38,6 +38,7 @@ export class Delivery {
   /**
    * @param commit the turn that must be released before it may go out; 0: none
    * @param many others get the same: worth one encoding for all
+   * @param share the shared subscription that picked it; null: none
    * @returns the queue entry it became, null where it was sent (or dropped) without one
    */
   deliver(
@@ -47,6 +48,7 @@ export class Delivery {
     ids: readonly number[] | null,
     commit: number,
     many: boolean,
+    share: string | null,
   ): Entry | null {
     const { node, pub } = this
     const c = s.attachment as Connection | null
@@ -57,7 +59,9 @@ export class Delivery {
     }
     if (!s.durable || qos === 0) {
       if (c === null) return null
-      if (!early && qos !== 0 && s.queue.count === 0 && c.hasWindow(s)) {
+      // What another member has to take over when this session ends is kept until it is acknowledged.
+      const unkept = share === null || qos === 2
+      if (!early && qos !== 0 && unkept && s.queue.count === 0 && c.hasWindow(s)) {
         if (this.tooLarge(c, qos, ids)) return null
         this.send(c, qos, allocateUnkept(s, qos, node.rules), retain, ids, many)
         return null
@@ -70,7 +74,7 @@ export class Delivery {
     }
     const message = pub.message(this.identify, node.now)
     if (commit > message.commit) message.commit = commit
-    const entry = node.sessions.enqueue(s, { message, pos: s.nextPos, qos, retain, subscriptionIds: ids })
+    const entry = node.sessions.enqueue(s, { message, pos: s.nextPos, qos, retain, subscriptionIds: ids, share })
     if (c !== null) node.pump(s)
     return entry
   }

@@ -2,11 +2,10 @@
 // counts versions. Knows nothing of frames.
 
 import type { Forward } from '../pair/out_stream.ts'
-import type { Message } from '../session/message.ts'
 import type { Entry } from '../session/queue.ts'
 import type { Session } from '../session/session.ts'
 import { NO_ENTRIES, NO_NUMBERS } from '../session/session.ts'
-import type { EnqItemWire, Op, PubOp } from '../wire/peer_message.ts'
+import type { DealOp, EnqItemWire, Op, PubOp } from '../wire/peer_message.ts'
 import { OpKind } from '../wire/peer_message.ts'
 
 export class Emitter {
@@ -50,11 +49,12 @@ export class Emitter {
     if (this.visible(session)) this.emit(op())
   }
 
-  pub(op: PubOp, forward: Message | null, keepers: readonly Session[] | null): void {
+  /** A message crosses. @param forward what is known of it until the peer has it; null: nothing refers to it */
+  pub(op: PubOp | DealOp, payload: Uint8Array, forward: Forward | null): void {
     if (!this.on) return
     this.emit(op)
-    this.bytes += op[4].length
-    if (forward !== null) this.forwards.push({ op, message: forward, keepers })
+    this.bytes += payload.length
+    if (forward !== null) this.forwards.push(forward)
   }
 
   enqueue(session: Session, item: EnqItemWire): void {

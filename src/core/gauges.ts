@@ -26,6 +26,7 @@ function addHoldings(node: BrokerNode): void {
   gauge('sessions', 'sessions known here', () => sessions.byClient.size)
   gauge('sessions_owned', 'sessions of this node: all but those the peer has', () => sessions.ownedCount)
   gauge('subscriptions', 'subscriptions known here', () => sessions.subscriptionCount)
+  gauge('shared_groups', 'shared subscriptions that have members here or at the peer', () => sessions.groups.size)
   gauge('queued_messages', 'messages in all queues', () => sessions.queuedMessages)
   gauge('queued_bytes', 'payload bytes in all queues', () => sessions.queuedBytes)
   gauge('inflight_messages', 'messages that connected clients have not acknowledged', () => inflightOf(node))

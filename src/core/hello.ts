@@ -6,13 +6,10 @@ import { LIMITS } from '../base/limits.ts'
 import type { Mode } from '../pair/modes.ts'
 import { type Greeting, roleOf } from '../pair/roles.ts'
 import type { NodeRecord } from '../session/image.ts'
-import { FrameKind, type HelloFrame, LINK_PROTOCOL } from '../wire/peer_message.ts'
+import { FEATURES, FrameKind, type HelloFrame, LINK_PROTOCOL } from '../wire/peer_message.ts'
 import { generationFromWire, generationToWire } from './convert.ts'
 import type { BrokerNode } from './node.ts'
 import type { Pairing } from './pairing.ts'
-
-/** What this build can do beyond protocol version 1; none yet. */
-const FEATURES = 0
 
 export class Hello {
   /** A HELLO of the peer that waits until this node knows what it is itself. */
@@ -100,7 +97,7 @@ export class Hello {
       ,
       ,
       ,
-      ,
+      features,
       ,
       name,
       boot,
@@ -119,6 +116,7 @@ export class Hello {
       version,
     ] = frame
     pairing.peerVersion = version
+    pairing.features = features & FEATURES
     const objection = this.objection(frame)
     if (objection !== null) return this.refuse(objection.code, objection.text)
     const skew = Math.abs(wall - node.wall)

@@ -1,38 +1,60 @@
-// Interest: filters of sessions without expiry, told to the peer as one set, so that it forwards what somebody here wants and
-// nothing else. Sessions with expiry need none: the peer has their subscriptions.
-import { type Session, Subscription } from '../session/session.ts'
+// Interest: what sessions without expiry want, told to the peer: their filters as one set, so that it forwards what somebody here
+// wants and nothing else; shared ones member by member, so that it can pick. Sessions with expiry need none: the peer has them.
+import { Session, Subscription } from '../session/session.ts'
 import { InterestCount } from '../topic/interest.ts'
-import { OpKind } from '../wire/peer_message.ts'
+import { isShared } from '../topic/name.ts'
+import { OpKind, type PickWire } from '../wire/peer_message.ts'
 import type { BrokerNode } from './node.ts'
 
 export class Interest {
   private readonly own = new InterestCount()
   private readonly peers = new Map<string, Subscription>()
+  /** Stand for the peer's members of shared subscriptions, by client id. */
+  private readonly members = new Map<string, Session>()
   private readonly node: BrokerNode
 
   constructor(node: BrokerNode) {
     this.node = node
   }
 
-  add(filter: string): void {
-    if (this.own.add(filter)) this.node.emitter.emit([OpKind.interest, [filter], []])
+  add(client: string, filter: string): void {
+    if (isShared(filter)) this.tellMembers([[filter, client]], [])
+    else if (this.own.add(filter)) this.tell([filter], [])
   }
 
-  remove(filter: string): void {
-    if (this.own.remove(filter)) this.node.emitter.emit([OpKind.interest, [], [filter]])
+  remove(client: string, filter: string): void {
+    if (isShared(filter)) this.tellMembers([], [[filter, client]])
+    else if (this.own.remove(filter)) this.tell([], [filter])
   }
 
   /** A session without expiry is about to end. */
   dropAll(session: Session): void {
     const gone: string[] = []
-    for (const filter of session.subscriptions.keys()) if (this.own.remove(filter)) gone.push(filter)
-    if (gone.length > 0) this.node.emitter.emit([OpKind.interest, [], gone])
+    const left: PickWire[] = []
+    for (const { filter, shared } of session.subscriptions.values())
+      if (shared) left.push([filter, session.clientId])
+      else if (this.own.remove(filter)) gone.push(filter)
+    this.tell([], gone)
+    this.tellMembers([], left)
   }
 
   /** A stream begins: the peer knows nothing. */
   tellAll(): void {
-    const all = [...this.own.filters()]
-    if (all.length > 0) this.node.emitter.emit([OpKind.interest, all, []])
+    this.tell([...this.own.filters()], [])
+    const all: PickWire[] = []
+    for (const session of this.node.sessions.byClient.values()) {
+      if (session.durable) continue
+      for (const { filter, shared } of session.subscriptions.values()) if (shared) all.push([filter, session.clientId])
+    }
+    this.tellMembers(all, [])
+  }
+
+  private tell(add: string[], del: string[]): void {
+    if (add.length + del.length > 0) this.node.emitter.emit([OpKind.interest, add, del])
+  }
+
+  private tellMembers(add: PickWire[], del: PickWire[]): void {
+    if (add.length + del.length > 0 && this.node.pairing.sharing) this.node.emitter.emit([OpKind.members, add, del])
   }
 
   applyPeer(add: readonly string[], del: readonly string[]): void {
@@ -51,7 +73,37 @@ export class Interest {
     }
   }
 
+  applyMembers(add: readonly PickWire[], del: readonly PickWire[]): void {
+    const { sessions, boot } = this.node
+    for (const [filter, client] of add) {
+      let session = this.members.get(client)
+      if (session === undefined) {
+        session = new Session(client, false, false, { epoch: 0, minter: boot, n: 0 }, 0)
+        session.subscriptions = new Map()
+        this.members.set(client, session)
+      }
+      if (!session.subscriptions.has(filter)) {
+        const sub = new Subscription(session, filter, 2, 0)
+        session.subscriptions.set(filter, sub)
+        sessions.file(sub)
+      }
+    }
+    for (const [filter, client] of del) {
+      const session = this.members.get(client)
+      const sub = session?.subscriptions.get(filter)
+      if (session === undefined || sub === undefined) continue
+      session.subscriptions.delete(filter)
+      sessions.unfile(sub)
+      if (session.subscriptions.size === 0) this.members.delete(client)
+    }
+  }
+
   clearPeer(): void {
     this.applyPeer([], [...this.peers.keys()])
+    for (const session of [...this.members.values()])
+      this.applyMembers(
+        [],
+        [...session.subscriptions.keys()].map((filter) => [filter, session.clientId] as const),
+      )
   }
 }

@@ -217,7 +217,7 @@ export class Link {
     out.ack(ack, durable)
     for (let group = out.trim(); group !== undefined; group = out.trim())
       for (const f of group.forwards) {
-        node.forwarded.delete(f.message.seq)
+        node.forwarded.delete(f.ref)
         pairing.letGo(f)
       }
     if (out.ring.length === 0) pairing.progressAt = node.now

@@ -7,7 +7,7 @@ import { LIMITS } from '../base/limits.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { RetainedItem } from '../session/journal.ts'
 import { Session } from '../session/session.ts'
-import { matches } from '../topic/name.ts'
+import { canonicalFilter, matches, shareName } from '../topic/name.ts'
 import type { Kept } from '../topic/retained.ts'
 import type { BrokerNode } from './node.ts'
 import type { Presence } from './presence.ts'
@@ -190,9 +190,9 @@ function keyOf(list: ListName, cursor: string, { client, topic }: ListQuery): st
 
 function subscriptionRows(session: Session, query: ListQuery): readonly Row[] {
   const { clientId: client, subscriptions } = session
-  const row = (filter: string, qos: number): Row => ({ client, filter, qos })
+  const row = (filter: string, qos: number): Row => ({ client, filter, qos, share: shareName(filter) })
   if (query.filter === null) return Array.from(subscriptions.values(), (sub) => row(sub.filter, sub.qos))
-  const one = subscriptions.get(query.filter)
+  const one = subscriptions.get(canonicalFilter(query.filter))
   return one === undefined ? NO_ROWS : [row(one.filter, one.qos)]
 }
 

@@ -21,6 +21,7 @@ import { Reason } from '../wire/reason.ts'
 import { lineageFromWire, messageFromWire, messageToWire, tokenFromWire } from './convert.ts'
 import type { BrokerNode } from './node.ts'
 import { append } from './promote.ts'
+import type { Want } from './route.ts'
 import { headOf, installSession, nextPart, type Walk } from './snapshots.ts'
 
 export class Merge {
@@ -80,14 +81,9 @@ export class Merge {
       const walk: Walk = { session, pos: session.queue.base, end: session.nextPos }
       for (let part = nextPart(walk, node.now); part !== null; part = nextPart(walk, node.now)) yield [part]
       for (const s of session.shadows) {
-        const { qos, retain, subscriptionIds, message } = s
-        const item: EnqItemWire = [
-          0,
-          qos,
-          retain ? 1 : 0,
-          subscriptionIds as number[] | null,
-          messageToWire(message, node.now),
-        ]
+        const { qos, retain, subscriptionIds, message, share } = s
+        const ids = subscriptionIds as number[] | null
+        const item: EnqItemWire = [0, qos, retain ? 1 : 0, ids, messageToWire(message, node.now), share ?? '']
         yield [[OpKind.shadows, session.clientId, [item]]]
       }
     }
@@ -141,9 +137,9 @@ export class Merge {
       case OpKind.shadows: {
         const session = node.sessions.get(op[1])
         if (session === undefined) return
-        for (const [, qos, flags, ids, m] of op[2]) {
+        for (const [, qos, flags, ids, m, share] of op[2]) {
           if (typeof m === 'number' || (qos !== 1 && qos !== 2)) throw new PeerFault('shadow of a wrong shape')
-          this.add(session, m, qos, (flags & 1) !== 0, ids)
+          this.add(session, m, { qos, retain: (flags & 1) !== 0, ids }, share)
         }
         return
       }
@@ -166,12 +162,13 @@ export class Merge {
     }
   }
 
-  private add(session: Session, m: QueueItemWire[4], qos: 1 | 2, retain: boolean, ids: readonly number[] | null): void {
+  private add(session: Session, m: QueueItemWire[4], want: Want, by: string | undefined): void {
     const { node } = this
     const message = messageFromWire(m, node.topics, node.now)
-    if (node.sessions.has(session, message)) return
-    if (session.mine) append(node, session, message, qos, retain, ids)
-    else node.router.shadow(session, message, qos, retain, ids)
+    const share = by === undefined || by === '' ? null : by
+    if (node.sessions.has(session, message, share)) return
+    if (session.mine) append(node, session, message, want, share)
+    else node.router.shadow(session, message, want, share)
   }
 
   private finishSession(): void {
@@ -198,7 +195,7 @@ export class Merge {
       if (node.sessions.get(client) === ours) node.sessions.end(ours)
       const session = installSession(node, whole, false)
       for (const s of shadows) {
-        if (!node.sessions.has(session, s.message)) node.sessions.addShadow(session, s)
+        if (!node.sessions.has(session, s.message, s.share)) node.sessions.addShadow(session, s)
         node.journal.release(s.message)
       }
       node.metrics.add('merged_replaced')
@@ -216,16 +213,17 @@ export class Merge {
     for (const [filter, options, id] of subs)
       if (!ours.subscriptions.has(filter)) node.sessions.subscribe(ours, filter, options, id)
     for (const item of queue) {
-      const [, qos, flags, ids, m, state] = item
+      const [, qos, flags, ids, m, state, , share] = item
       if (qos !== 1 && qos !== 2) throw new PeerFault('queue entry with a wrong QoS')
       if (state === 3) {
         // received there already: it must not be sent again from here
         for (const e of ours.queue)
-          if (e.state === 0 && e.message.seq === m[1] && e.message.origin === m[0]) node.sessions.dequeue(ours, e)
+          if (e.state === 0 && e.share === (share ?? null) && e.message.seq === m[1] && e.message.origin === m[0])
+            node.sessions.dequeue(ours, e)
         continue
       }
       const before = ours.queue.count
-      this.add(ours, m, qos, (flags & 1) !== 0, ids)
+      this.add(ours, m, { qos, retain: (flags & 1) !== 0, ids }, share)
       if (ours.queue.count > before && state > 0) node.metrics.add('merged_possible_duplicates')
     }
     if (ours.attachment === null && left < 0) {
@@ -240,7 +238,7 @@ export class Merge {
 
 /** The frame it came in is borrowed, and a session takes several. */
 function owned(item: QueueItemWire): QueueItemWire {
-  const [pos, qos, flags, ids, m, state, packetId] = item
+  const [pos, qos, flags, ids, m, state, packetId, share] = item
   const [origin, seq, hlc, topic, payload, bits, props, expiry, publisher] = m
   const copy = [
     origin,
@@ -253,7 +251,9 @@ function owned(item: QueueItemWire): QueueItemWire {
     expiry,
     publisher,
   ] as const
-  return [pos, qos, flags, ids, copy, state, packetId]
+  return share === undefined
+    ? [pos, qos, flags, ids, copy, state, packetId]
+    : [pos, qos, flags, ids, copy, state, packetId, share]
 }
 
 type Branch = {

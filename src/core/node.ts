@@ -10,9 +10,9 @@ import { Connection } from '../connection/connection.ts'
 import { type Rules, rulesWithout } from '../connection/rules.ts'
 import { Traffic } from '../connection/traffic.ts'
 import { Writers } from '../connection/writers.ts'
+import type { Forward } from '../pair/out_stream.ts'
 import type { EntryState, Image, NodeRecord } from '../session/image.ts'
 import { Journal } from '../session/journal.ts'
-import type { Message } from '../session/message.ts'
 import type { Entry } from '../session/queue.ts'
 import { Session } from '../session/session.ts'
 import { Sessions } from '../session/sessions.ts'
@@ -40,12 +40,10 @@ import { loadImage } from './recovery.ts'
 import { replayRetained } from './replay.ts'
 import { Retained } from './retained.ts'
 import { Router } from './router.ts'
+import { Shares } from './shares.ts'
 import { Snapshots } from './snapshots.ts'
 import { inspect, statusOf } from './status.ts'
 import { Turns } from './turns.ts'
-
-/** Topics whose routes are remembered. */
-const TOPICS_MAX = 100_000
 
 export class BrokerNode implements Broker {
   readonly config: NodeConfig
@@ -57,7 +55,7 @@ export class BrokerNode implements Broker {
   /** Ms since 1970. */
   wall: number
   readonly boot: BootId
-  readonly topics = new TopicTable(TOPICS_MAX)
+  readonly topics = new TopicTable(LIMITS.topicNamesMax)
   readonly journal: Journal
   readonly sessions: Sessions
   readonly retained: Retained
@@ -71,6 +69,7 @@ export class BrokerNode implements Broker {
   readonly applier: Applier
   readonly snapshots: Snapshots
   readonly interest: Interest
+  readonly shares: Shares
   readonly pairing: Pairing
   readonly flusher: Flusher
   private readonly listing = new Listing(this)
@@ -88,7 +87,7 @@ export class BrokerNode implements Broker {
   readonly all = new Set<Connection>()
   readonly keepAlive = new Timers<Connection>()
   /** Messages the peer may refer to by number: forwarded and not acknowledged. */
-  readonly forwarded = new Map<number, Message>()
+  readonly forwarded = new Map<number, Forward>()
   /** Why this node cannot go on as configured; the host ends the process with it. */
   fatal: OperatorFault | null = null
   /** Why the peer was refused last. */
@@ -106,7 +105,7 @@ export class BrokerNode implements Broker {
   readonly afterTurn: (() => void)[] = []
   /** Frames that must follow the group of this turn. */
   readonly afterSeal: (() => void)[] = []
-  private readonly prng: Prng
+  readonly prng: Prng
   /** Connections with bytes to write, sessions that may have something to send: until the next drain. */
   private readonly toWrite: Connection[] = []
   private readonly toPump: Session[] = []
@@ -144,6 +143,7 @@ export class BrokerNode implements Broker {
     this.applier = new Applier(this)
     this.snapshots = new Snapshots(this)
     this.interest = new Interest(this)
+    this.shares = new Shares(this)
     this.flusher = new Flusher(this)
     this.drainer = new Drainer(this, this.toWrite, this.toPump)
     this.peerInterest = new Session('', false, false, { epoch: 0, minter: this.boot, n: 0 }, 0)
@@ -305,7 +305,7 @@ export class BrokerNode implements Broker {
     const isNew = this.sessions.subscribe(session, r.filter, options, id)
     if (session.durable)
       this.emitter.about(session, () => [OpKind.sub, session.clientId, session.tag, r.filter, options, id])
-    else if (isNew) this.interest.add(r.filter)
+    else if (isNew) this.interest.add(session.clientId, r.filter)
   }
 
   replayRetained(session: Session, filter: string): void {
@@ -315,7 +315,7 @@ export class BrokerNode implements Broker {
   unsubscribe(session: Session, filter: string): boolean {
     if (!this.sessions.unsubscribe(session, filter)) return false
     if (session.durable) this.emitter.about(session, () => [OpKind.unsub, session.clientId, session.tag, filter])
-    else this.interest.remove(filter)
+    else this.interest.remove(session.clientId, filter)
     return true
   }
 

@@ -212,11 +212,13 @@ export class Owners {
   /** A session ends here and at the peer. */
   end(session: Session): void {
     const { node } = this
+    const left = node.shares.leftBy(session)
     node.emitter.settle(session)
-    if (session.durable) {
-      if (node.emitter.visible(session)) node.emitter.emit([OpKind.end, session.clientId, session.tag])
-    } else node.interest.dropAll(session)
+    const told = node.emitter.visible(session)
+    if (told) node.emitter.emit([OpKind.end, session.clientId, session.tag])
+    if (!session.durable) node.interest.dropAll(session)
     this.expiry.clear(session.clientId)
     node.sessions.end(session)
+    if (left.length > 0) node.shares.deal(left, session.durable)
   }
 }

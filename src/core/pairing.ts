@@ -8,7 +8,7 @@ import { InStream } from '../pair/in_stream.ts'
 import { type Mode, moveMode, serves } from '../pair/modes.ts'
 import { type Forward, OutStream } from '../pair/out_stream.ts'
 import type { NodeRecord } from '../session/image.ts'
-import { FrameKind } from '../wire/peer_message.ts'
+import { Feature, FrameKind } from '../wire/peer_message.ts'
 import { closeClients } from './clients.ts'
 import { Hello } from './hello.ts'
 import { Join } from './join.ts'
@@ -38,6 +38,8 @@ export class Pairing {
   peerBoot = 0
   peerAck = 'peer-ram'
   peerVersion = ''
+  /** Bits of what both nodes can do (wire/peer_message.ts). */
+  features = 0
   /** Since its start this node has been nothing but what its disk said. */
   fresh = true
   /** The peer may hold newer state than what is served here. */
@@ -175,6 +177,11 @@ export class Pairing {
 
   get ownsAll(): boolean {
     return this.mode === 'SOLO'
+  }
+
+  /** The peer knows of shared subscriptions. */
+  get sharing(): boolean {
+    return (this.features & Feature.shared) !== 0
   }
 
   get synced(): boolean {

@@ -2,6 +2,7 @@
 // its own. Every call is synchronous; answers come back later as events of the node (node.ts).
 import type { Turn } from '../base/brand.ts'
 import type { Batch, NodeRecord } from '../session/image.ts'
+import type { SharedStrategy } from '../topic/share_group.ts'
 
 /** What carries a client's bytes, as logs and lists name it. */
 export type Transport = 'tcp' | 'ws'
@@ -104,6 +105,8 @@ export type NodeConfig = {
   readonly qosMax: 0 | 1 | 2
   readonly retainAvailable: boolean
   readonly topicAliasMaximum: number
+  /** How the members of a shared subscription take turns. */
+  readonly sharedStrategy: SharedStrategy
   /** 32 random bits of this start, and 96 for ids it makes up. */
   readonly nonce: number
   readonly seed: number

@@ -5,8 +5,9 @@ import type { Message } from '../session/message.ts'
 import { jumpPacketIds } from '../session/packet_ids.ts'
 import type { Entry } from '../session/queue.ts'
 import { NO_POSITIONS, type Session } from '../session/session.ts'
-import { messageToWire } from './convert.ts'
+import { enqueuedToWire, messageToWire } from './convert.ts'
 import type { BrokerNode } from './node.ts'
+import type { Want } from './route.ts'
 
 /** The token of a new incarnation that this node makes. @param old the one before it; null: a new session */
 export function nextToken(node: BrokerNode, old: Token | null): Token {
@@ -40,22 +41,18 @@ export function incarnate(node: BrokerNode, session: Session): void {
 /** Shadows become queue entries of the owner. */
 export function fold(node: BrokerNode, session: Session): void {
   const shadows = node.sessions.takeShadows(session)
-  for (const { message, qos, retain, subscriptionIds } of shadows) {
-    if (!node.sessions.has(session, message)) append(node, session, message, qos, retain, subscriptionIds)
+  for (const { message, qos, retain, subscriptionIds, share } of shadows) {
+    if (!node.sessions.has(session, message, share))
+      append(node, session, message, { qos, retain, ids: subscriptionIds }, share)
     node.journal.release(message)
   }
 }
 
 /** A message joins the queue of a session of this node, and the peer is told. */
-export function append(
-  node: BrokerNode,
-  session: Session,
-  message: Message,
-  qos: 1 | 2,
-  retain: boolean,
-  ids: readonly number[] | null,
-): void {
-  const entry = node.sessions.enqueue(session, { message, pos: session.nextPos, qos, retain, subscriptionIds: ids })
+export function append(node: BrokerNode, session: Session, message: Message, want: Want, share: string | null): void {
+  const { qos, retain, ids } = want
+  const pos = session.nextPos
+  const entry = node.sessions.enqueue(session, { message, pos, qos, retain, subscriptionIds: ids, share })
   if (entry === null) return
   emitEnqueued(node, session, entry)
   if (session.attachment !== null) node.pump(session)
@@ -64,7 +61,7 @@ export function append(
 /** ENQ with the message itself. */
 export function emitEnqueued(node: BrokerNode, session: Session, entry: Entry): void {
   if (!session.durable) return
-  const { pos, qos, retain, subscriptionIds, message } = entry
+  const { message } = entry
   const refer = node.config.mutations.has('enqPayload') ? message.seq : messageToWire(message, node.now)
-  node.emitter.enqueue(session, [pos, qos, retain ? 1 : 0, subscriptionIds as number[] | null, refer])
+  node.emitter.enqueue(session, enqueuedToWire(entry, refer))
 }

@@ -50,9 +50,9 @@ export function loadImage(node: BrokerNode, image: Image): void {
     const session = sessions.get(q.client)
     const message = messages.get(q.message)
     if (session === undefined || message === undefined) continue
-    const { pos, qos, retain, subscriptionIds, state, packetId } = q
+    const { pos, qos, retain, subscriptionIds, share, state, packetId } = q
     const positions = session.packetIds.slice()
-    const entry = sessions.enqueue(session, { message, pos, qos, retain, subscriptionIds })
+    const entry = sessions.enqueue(session, { message, pos, qos, retain, subscriptionIds, share })
     if (entry === null) continue
     entry.stored = true
     if (state > 0) sessions.markSent(session, entry, packetId, state)
@@ -62,7 +62,8 @@ export function loadImage(node: BrokerNode, image: Image): void {
     const session = sessions.get(s.client)
     const message = messages.get(s.message)
     if (session === undefined || message === undefined || s.qos === 0) continue
-    sessions.addShadow(session, { message, qos: s.qos, retain: s.retain, subscriptionIds: s.subscriptionIds })
+    const { qos, retain, subscriptionIds, share } = s
+    sessions.addShadow(session, { message, qos, retain, subscriptionIds, share })
     session.shadowsStored = true
   }
   for (const i of image.inbound) {

@@ -17,7 +17,7 @@ export function replayRetained(node: BrokerNode, session: Session, filter: strin
     const ids = sub.id === 0 ? null : [sub.id] // [MQTT-3.3.4-3]
     pub.from(message, expiryLeft(message, node.now))
     delivery.begin()
-    const entry = delivery.deliver(session, qos, true, ids, 0, false) // [MQTT-3.3.1-8]
+    const entry = delivery.deliver(session, qos, true, ids, 0, false, null) // [MQTT-3.3.1-8]
     // with its payload: the peer may have let go of the message this came from
     if (entry !== null && entry.qos > 0) emitEnqueued(node, session, entry)
     pub.end()

@@ -1,6 +1,8 @@
 // Route: who wants the messages of one topic, found once and remembered with it until a subscription changes. Knows nothing of
 // what is sent.
 import type { Session, Subscription } from '../session/session.ts'
+import type { Filed } from '../session/sessions.ts'
+import { ShareGroup } from '../topic/share_group.ts'
 import type { TopicRef } from '../topic/topics.ts'
 import type { QoS } from '../wire/packet.ts'
 import type { BrokerNode } from './node.ts'
@@ -15,12 +17,17 @@ export type Target = {
   readonly noLocal: boolean
   readonly subscriptions: readonly Subscription[]
 }
-/** interest: some session without expiry at the peer wants it. */
-export type Route = { readonly targets: readonly Target[]; readonly interest: boolean }
+export type Route = {
+  readonly targets: readonly Target[]
+  /** Some session without expiry at the peer wants it. */
+  readonly interest: boolean
+  /** Shared subscriptions: one member of each takes it; null: none. */
+  readonly groups: readonly ShareGroup<Subscription>[] | null
+}
 
 export class Routes {
   private readonly node: BrokerNode
-  private readonly found: Subscription[] = []
+  private readonly found: Filed[] = []
 
   constructor(node: BrokerNode) {
     this.node = node
@@ -35,8 +42,12 @@ export class Routes {
     tree.match(topic.name, found)
     const bySession = new Map<Session, Subscription[]>()
     let interest = false
+    let groups: ShareGroup<Subscription>[] | null = null
     for (const sub of found) {
-      if (sub.session === this.node.peerInterest) interest = true
+      if (sub instanceof ShareGroup) {
+        groups ??= []
+        groups.push(sub)
+      } else if (sub.session === this.node.peerInterest) interest = true
       else {
         const subs = bySession.get(sub.session)
         if (subs === undefined) bySession.set(sub.session, [sub])
@@ -45,7 +56,7 @@ export class Routes {
     }
     const targets: Target[] = []
     for (const [session, subs] of bySession) targets.push(targetOf(session, subs) as Target)
-    topic.route = { targets, interest } satisfies Route
+    topic.route = { targets, interest, groups } satisfies Route
     topic.version = tree.version
     return topic.route as Route
   }
@@ -77,3 +88,6 @@ export function targetOf(
   }
   return any ? { session, qos, retainAsPublished, ids, noLocal, subscriptions: subs } : null
 }
+
+/** What a session's queue takes of a message that must be kept. */
+export type Want = { readonly qos: 1 | 2; readonly retain: boolean; readonly ids: readonly number[] | null }

@@ -4,23 +4,28 @@ import { copyBytes } from '../base/bytes.ts'
 import type { ConnId } from '../base/identity.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Connection } from '../connection/connection.ts'
+import type { Forward } from '../pair/out_stream.ts'
 import { expiryLeft, Message } from '../session/message.ts'
 import type { Session, Subscription } from '../session/session.ts'
 import { matches } from '../topic/name.ts'
+import type { ShareGroup } from '../topic/share_group.ts'
 import type { TopicRef } from '../topic/topics.ts'
 import type { PublishView, QoS, Will } from '../wire/packet.ts'
-import { OpKind, type PubOp, type TargetWire } from '../wire/peer_message.ts'
+import { type DealOp, OpKind, type PickWire, type PubOp, type TargetWire } from '../wire/peer_message.ts'
+import { enqueuedToWire, targetToWire } from './convert.ts'
 import { Delivery } from './deliver.ts'
 import type { BrokerNode } from './node.ts'
 import { promote } from './promote.ts'
 import type { Publication } from './publication.ts'
-import { Routes, targetOf } from './route.ts'
+import { Routes, targetOf, type Want } from './route.ts'
+import { Spread } from './spread.ts'
 
 export class Router {
   private readonly node: BrokerNode
   readonly delivery: Delivery
   private readonly pub: Publication
   private readonly routes: Routes
+  private readonly spread = new Spread()
   /** QoS 0 publishes for the peer, six fields each. */
   qos0: unknown[] = []
 
@@ -54,94 +59,127 @@ export class Router {
 
   /** @param inboundOf the session that sent it with QoS 2 under `packetId` */
   private publish(inboundOf: Session | null, packetId: number, willOf: [string, number, number] | null): boolean {
-    const { node, pub, delivery } = this
+    const { node, pub, delivery, spread } = this
     const { emitter } = node
     const route = this.routes.of(pub.topic)
     const recorded = inboundOf?.durable ? inboundOf : null
-    const off = node.config.mutations
     // A QoS 2 message is sent on only once its identifier is recorded wherever its publisher may go [pair.md H7].
-    const commit = recorded !== null && !off.has('commitFan') ? node.turns.current : 0
+    const commit = recorded !== null && !node.config.mutations.has('commitFan') ? node.turns.current : 0
     const streaming = emitter.on
-    let targets: TargetWire[] | null = null
-    let keepers: Session[] | null = null
-    let kept: Message | null = null
-    let forward = false
-    let qos0 = false
-    let matched = false
+    spread.begin(streaming, recorded !== null, commit)
     delivery.begin()
     for (const t of route.targets) {
       const target =
         t.noLocal && t.session.clientId === pub.publisher ? targetOf(t.session, t.subscriptions, pub.publisher) : t // [MQTT-3.8.3-3]
       if (target === null) continue
-      matched = true
-      const { session } = target
       const qos = target.qos < pub.qos ? target.qos : pub.qos // [MQTT-3.8.4-8]
       const retain = target.retainAsPublished && pub.retain // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
-      if (!session.mine && session.durable && node.pairing.ownsAll) promote(node, session)
-      if (session.mine) {
-        const entry = delivery.deliver(session, qos, retain, target.ids, commit, route.targets.length > 1)
-        if (entry === null || entry.qos === 0) continue
-        if (!emitter.visible(session)) {
-          session.ver++
-          continue
-        }
-        session.ver++
-        targets ??= []
-        targets.push([
-          session.clientId,
-          session.tag,
-          entry.pos,
-          entry.qos,
-          retain ? 1 : 0,
-          target.ids as number[] | null,
-        ])
-      } else if (qos === 0) {
-        if (node.presences.get(session.clientId)?.up) qos0 = true
-      } else if (!streaming) {
-        kept = pub.message(delivery.identify, node.now)
-        this.shadow(session, kept, qos, retain, target.ids)
-      } else {
-        forward = true
-        if (recorded !== null) {
-          kept = pub.message(delivery.identify, node.now)
-          node.sessions.addForward(session, { message: kept, qos, retain, subscriptionIds: target.ids })
-          keepers ??= []
-          keepers.push(session)
-        }
-        const claim = node.claims.open.get(session.clientId)
-        if (claim?.held && !off.has('hold')) {
-          node.claims.hold(claim, pub.message(delivery.identify, node.now))
-        }
-      }
+      this.toSession(target.session, qos, retain, target.ids, route.targets.length > 1)
     }
     if (route.interest && streaming) {
-      matched = true
-      if (pub.qos > 0) forward = true
-      else qos0 = true
+      spread.matched = true
+      if (pub.qos > 0) spread.forward = true
+      else spread.qos0 = true
     }
+    if (route.groups !== null) for (const group of route.groups) this.toGroup(group)
     if (recorded !== null) {
       node.sessions.addInbound(recorded, packetId)
       recorded.ver++
     } else if (inboundOf !== null) node.sessions.addInbound(inboundOf, packetId)
-    if (pub.retain) {
-      kept = pub.message(delivery.identify, node.now)
-      this.retain(kept)
-    }
-    if (streaming && (targets !== null || forward || pub.retain || recorded !== null || willOf !== null)) {
-      if (qos0) forward = true // who takes it there with QoS 0 gets it out of the same op
-      kept = pub.message(delivery.identify, node.now)
+    if (pub.retain) this.retain(pub.message(delivery.identify, node.now))
+    const { targets, picks, keepers, qos0 } = spread
+    if (streaming && (targets !== null || spread.forward || pub.retain || recorded !== null || willOf !== null)) {
+      const forward = spread.forward || qos0 // who takes it there with QoS 0 gets it out of the same op
+      const kept = pub.message(delivery.identify, node.now)
       const inbound: PubOp[10] =
         recorded !== null && emitter.visible(recorded) ? [recorded.clientId, recorded.tag, packetId] : null
       const flags = pub.qos | (pub.retain ? 4 : 0) | (forward ? 8 : 0)
       if (this.qos0.length > 0) this.sequenceQos0()
       const expiry = pub.expiry < 0 ? -1 : pub.expiry * 1000
-      const op = this.op(kept, flags, expiry, targets, inbound, willOf)
-      const refer = forward || pub.retain
-      emitter.pub(op, refer ? kept : null, keepers)
-      if (refer) node.forwarded.set(kept.seq, kept)
+      const op = this.op(kept, flags, expiry, targets, inbound, willOf, picks)
+      const known = { ref: kept.seq, message: kept, routed: true, targets, picks, keepers }
+      this.emit(op, kept, forward || pub.retain ? known : null)
     } else if (qos0 && streaming) this.sendQos0()
     if (commit > 0 && pub.isKept) pub.message(delivery.identify, node.now).commit = commit
-    return matched
+    return spread.matched
+  }
+
+  /** What the publication at hand is to one session, wherever that is. */
+  private toSession(session: Session, qos: QoS, retain: boolean, ids: readonly number[] | null, many: boolean): void {
+    const { node, spread } = this
+    spread.matched = true
+    if (!session.mine && session.durable && node.pairing.ownsAll) promote(node, session)
+    if (session.mine) this.toMine(session, qos, retain, ids, many, null)
+    else if (qos > 0) this.toReplica(session, qos as 1 | 2, retain, ids, null)
+    else if (node.presences.get(session.clientId)?.up) spread.qos0 = true
+  }
+
+  /** ... to the member whose turn it is. */
+  private toGroup(group: ShareGroup<Subscription>): void {
+    const { node, pub, spread } = this
+    const sub = node.shares.pick(group, pub.qos, pub.publisher)
+    if (sub === null) {
+      if (pub.qos > 0) node.metrics.add('dropped_no_member')
+      return
+    }
+    spread.matched = true
+    const { session } = sub
+    const qos = sub.qos < pub.qos ? sub.qos : pub.qos // [MQTT-4.8.2-3]
+    const retain = sub.retainAsPublished && pub.retain
+    const ids = sub.id === 0 ? null : [sub.id]
+    if (!session.mine && session.durable && node.pairing.ownsAll) promote(node, session)
+    if (session.mine) return this.toMine(session, qos, retain, ids, false, sub.filter)
+    if (spread.streaming) spread.pick(sub.filter, session.clientId)
+    if (session.durable && qos > 0) this.toReplica(session, qos as 1 | 2, retain, ids, sub.filter)
+  }
+
+  private toMine(
+    session: Session,
+    qos: QoS,
+    retain: boolean,
+    ids: readonly number[] | null,
+    many: boolean,
+    share: string | null,
+  ): void {
+    const { spread } = this
+    const entry = this.delivery.deliver(session, qos, retain, ids, spread.commit, many, share)
+    if (entry === null || entry.qos === 0) return
+    session.ver++
+    if (!this.node.emitter.visible(session)) return
+    spread.targets ??= []
+    spread.targets.push(targetToWire(session, entry))
+  }
+
+  /** The peer owns it: forwarded, or kept here while nobody can be told. */
+  private toReplica(
+    session: Session,
+    qos: 1 | 2,
+    retain: boolean,
+    ids: readonly number[] | null,
+    share: string | null,
+  ): void {
+    const { node, pub, spread, delivery } = this
+    if (!spread.streaming) {
+      this.shadow(session, pub.message(delivery.identify, node.now), { qos, retain, ids }, share)
+      return
+    }
+    spread.forward = true
+    if (spread.recorded) {
+      const message = pub.message(delivery.identify, node.now)
+      node.sessions.addForward(session, { message, qos, retain, subscriptionIds: ids, share })
+      spread.keepers ??= []
+      spread.keepers.push(session)
+    }
+    const claim = node.claims.open.get(session.clientId)
+    if (claim?.held && !node.config.mutations.has('hold'))
+      node.claims.hold(claim, pub.message(delivery.identify, node.now), share)
+  }
+
+  /** Into the stream. @param forward what is remembered of it until the peer has it; null: nothing will refer to it */
+  emit(op: PubOp | DealOp, message: Message, forward: Forward | null): void {
+    const { node } = this
+    node.emitter.pub(op, message.payload, forward)
+    if (forward !== null) node.forwarded.set(forward.ref, forward)
   }
 
   private op(
@@ -151,11 +189,14 @@ export class Router {
     targets: TargetWire[] | null,
     inbound: PubOp[10],
     willOf: PubOp[11],
+    picks: PickWire[] | null,
   ): PubOp {
     const { names } = this.node.pairing.out
-    const topic = names.refer(m.topic.name)
+    const t = names.refer(m.topic.name)
     const publisher = names.refer(m.publisher)
-    return [OpKind.pub, m.seq, m.hlc, topic, m.payload, flags, m.props, expiry, publisher, targets, inbound, willOf]
+    if (picks === null)
+      return [OpKind.pub, m.seq, m.hlc, t, m.payload, flags, m.props, expiry, publisher, targets, inbound, willOf]
+    return [OpKind.pub, m.seq, m.hlc, t, m.payload, flags, m.props, expiry, publisher, targets, inbound, willOf, picks]
   }
 
   /**
@@ -182,12 +223,8 @@ export class Router {
         qos0[i + 5] as string,
       )
       // Forwarded, but not as retained: a retained publish never waits here.
-      node.emitter.pub(
-        this.op(message, (flags & 3) | 8, seconds < 0 ? -1 : seconds * 1000, null, null, null),
-        message,
-        null,
-      )
-      node.forwarded.set(seq, message)
+      const op = this.op(message, (flags & 3) | 8, seconds < 0 ? -1 : seconds * 1000, null, null, null, null)
+      this.emit(op, message, { ref: seq, message, routed: true, targets: null, picks: null, keepers: null })
     }
   }
 
@@ -198,12 +235,13 @@ export class Router {
   }
 
   /** A kept message for a session that the peer owns, while nobody can be told. */
-  shadow(session: Session, message: Message, qos: QoS, retain: boolean, ids: readonly number[] | null): void {
+  shadow(session: Session, message: Message, want: Want, share: string | null): void {
     const { node } = this
-    if (qos === 0 || node.sessions.has(session, message)) return
+    if (node.sessions.has(session, message, share)) return
     if (session.queue.count + session.shadows.length >= node.config.queuedMessagesMax)
       return node.metrics.add('dropped_queue_full')
-    node.sessions.addShadow(session, { message, qos, retain, subscriptionIds: ids })
+    const { qos, retain, ids } = want
+    node.sessions.addShadow(session, { message, qos, retain, subscriptionIds: ids, share })
   }
 
   /** Keeps it as its topic's retained message, as far as there is room; an empty one clears the topic. */
@@ -227,9 +265,9 @@ export class Router {
 
   /**
    * A publish that the peer forwarded, to the sessions of this node; what durable ones take goes back as ENQ by reference.
-   * @param refer the sequence number under which the peer knows it
+   * @param ref the number under which the peer knows it
    */
-  routeForwarded(message: Message, refer: number, exclude: readonly TargetWire[] | null): void {
+  routeForwarded(message: Message, ref: number, exclude: readonly TargetWire[] | null): void {
     const { node, pub, delivery } = this
     const route = this.routes.of(message.topic)
     pub.from(message, expiryLeft(message, node.now))
@@ -243,9 +281,9 @@ export class Router {
       if (target === null) continue
       const qos = target.qos < message.qos ? target.qos : message.qos
       const retain = target.retainAsPublished && message.retain
-      const entry = delivery.deliver(session, qos, retain, target.ids, 0, route.targets.length > 1)
+      const entry = delivery.deliver(session, qos, retain, target.ids, 0, route.targets.length > 1, null)
       if (entry === null || entry.qos === 0) continue
-      node.emitter.enqueue(session, [entry.pos, entry.qos, retain ? 1 : 0, target.ids as number[] | null, refer])
+      node.emitter.enqueue(session, enqueuedToWire(entry, ref))
     }
     pub.end()
   }
@@ -275,9 +313,10 @@ export class Router {
   }
 
   /** What a session would get of a message, by its subscriptions as they are now; null: nothing that must be kept. */
-  wanted(session: Session, message: Message): { qos: 1 | 2; retain: boolean; ids: readonly number[] | null } | null {
+  wanted(session: Session, message: Message): Want | null {
     const subs: Subscription[] = []
-    for (const sub of session.subscriptions.values()) if (matches(sub.filter, message.topic.name)) subs.push(sub)
+    for (const sub of session.subscriptions.values())
+      if (!sub.shared && matches(sub.filter, message.topic.name)) subs.push(sub)
     const target = targetOf(session, subs, message.publisher)
     if (target === null) return null
     const qos = target.qos < message.qos ? target.qos : message.qos

@@ -9,6 +9,7 @@ import { NO_POSITIONS } from '../session/session.ts'
 import type { Op, PresenceWire, QueueItemWire, RetainedWire, SnapHeadOp, SnapPartOp } from '../wire/peer_message.ts'
 import { OpKind } from '../wire/peer_message.ts'
 import {
+  entryToWire,
   lineageFromWire,
   lineageToWire,
   messageFromWire,
@@ -252,15 +253,7 @@ export function nextPart(walk: Walk, now: number): SnapPartOp | null {
   ) {
     const e = session.queue.get(walk.pos)
     if (e === null || e.qos === 0) continue
-    queue.push([
-      e.pos,
-      e.qos,
-      e.retain ? 1 : 0,
-      e.subscriptionIds as number[] | null,
-      messageToWire(e.message, now),
-      e.state,
-      e.packetId,
-    ])
+    queue.push(entryToWire(e, now))
     bytes += e.message.payload.length + 64
   }
   return queue.length === 0 ? null : [OpKind.snapPart, session.clientId, session.tag, queue]
@@ -283,10 +276,11 @@ export function installSession(node: BrokerNode, op: SnapHeadOp, mine: boolean):
 }
 
 export function installEntry(node: BrokerNode, session: Session, item: QueueItemWire): void {
-  const [pos, qos, flags, ids, m, state, packetId] = item
+  const [pos, qos, flags, ids, m, state, packetId, by] = item
   if (qos !== 1 && qos !== 2) throw new PeerFault('queue entry with a wrong QoS')
   const message = messageFromWire(m, node.topics, node.now)
-  const entry = node.sessions.enqueue(session, { message, pos, qos, retain: (flags & 1) !== 0, subscriptionIds: ids })
+  const [retain, share] = [(flags & 1) !== 0, by ?? null]
+  const entry = node.sessions.enqueue(session, { message, pos, qos, retain, subscriptionIds: ids, share })
   if (entry !== null && state > 0) {
     const positions = session.packetIds.slice()
     node.sessions.markSent(session, entry, packetId, state as EntryState)

@@ -62,13 +62,16 @@ export class Solo {
     pairing.closeStreams()
   }
 
-  private keep({ op, message }: Forward): void {
-    const { router } = this.node
-    for (const session of router.replicasWanting(message.topic)) {
-      if (op[9]?.some((t) => t[0] === session.clientId)) continue
-      const want = router.wanted(session, message)
-      if (want !== null) router.shadow(session, message, want.qos, want.retain, want.ids)
-    }
+  private keep(forward: Forward): void {
+    const { router, shares } = this.node
+    const { message, routed, targets } = forward
+    if (routed)
+      for (const session of router.replicasWanting(message.topic)) {
+        if (targets?.some((t) => t[0] === session.clientId)) continue
+        const want = router.wanted(session, message)
+        if (want !== null) router.shadow(session, message, want, null)
+      }
+    shares.reroute(forward)
   }
 
   private became(why: string): void {

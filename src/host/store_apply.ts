@@ -54,7 +54,7 @@ export class Applier {
       ...['id', 'origin', 'seq', 'hlc', 'topic', 'payload'],
       ...['qos', 'retain', 'props', 'expires_at', 'publisher', 'sum'],
     ])
-    const target = ['client', 'message', 'qos', 'retain', 'subscription_ids']
+    const target = ['client', 'message', 'qos', 'retain', 'subscription_ids', 'share']
     this.queue = this.replace('queue', [...target, 'pos', 'state', 'packet_id'])
     this.shadow = this.replace('shadow', target)
     this.inbound = this.replace('inbound', ['client', 'packet_id'])
@@ -130,10 +130,10 @@ export class Applier {
       const message = from.num()
       const qos = from.num()
       const retain = from.num()
-      this.queue.run(client, message, qos, retain, from.list(), from.num(), from.num(), from.num())
+      this.queue.run(client, message, qos, retain, from.list(), from.text(), from.num(), from.num(), from.num())
     }
     for (let n = from.num(); n > 0; n--) {
-      this.shadow.run(from.text(), from.num(), from.num(), from.num(), from.list())
+      this.shadow.run(from.text(), from.num(), from.num(), from.num(), from.list(), from.text())
     }
     for (let n = from.num(); n > 0; n--) this.inbound.run(from.text(), from.num())
     for (let n = from.num(); n > 0; n--) this.retained.run(from.text(), from.num(), from.num(), from.num())

@@ -45,6 +45,8 @@ export function loadRecord(db: DatabaseSync): { record: NodeRecord | null; seq: 
 }
 
 export function loadImage(db: DatabaseSync): Image {
+  // Format 1 knew no shared subscriptions; the thread that writes brings the file up to date (store_worker.ts).
+  const share = formatOf(db) === 1 ? "''" : 'share'
   return {
     sessions: select(
       db,
@@ -74,7 +76,7 @@ export function loadImage(db: DatabaseSync): Image {
     ).map(message),
     queue: select(
       db,
-      `SELECT client, pos, message, qos, retain, subscription_ids, state, packet_id FROM queue ORDER BY client, pos`,
+      `SELECT client, pos, message, qos, retain, subscription_ids, state, packet_id, ${share} FROM queue ORDER BY client, pos`,
     ).map((row) => ({
       client: row[0] as string,
       pos: row[1] as number,
@@ -84,16 +86,18 @@ export function loadImage(db: DatabaseSync): Image {
       subscriptionIds: row[5] === null ? null : numbers(row[5] as string),
       state: row[6] as EntryState,
       packetId: row[7] as number,
+      share: row[8] === '' ? null : (row[8] as string),
     })),
     shadows: select(
       db,
-      'SELECT client, message, qos, retain, subscription_ids FROM shadow ORDER BY client, message',
+      `SELECT client, message, qos, retain, subscription_ids, ${share} FROM shadow ORDER BY client, message`,
     ).map((row) => ({
       client: row[0] as string,
       message: row[1] as number,
       qos: row[2] as QoS,
       retain: row[3] === 1,
       subscriptionIds: row[4] === null ? null : numbers(row[4] as string),
+      share: row[5] === '' ? null : (row[5] as string),
     })),
     inbound: select(db, 'SELECT client, packet_id FROM inbound').map((row) => ({
       client: row[0] as string,
@@ -111,6 +115,10 @@ export function loadImage(db: DatabaseSync): Image {
          will_props, will_expiry FROM presence`,
     ).map(presence),
   }
+}
+
+export function formatOf(db: DatabaseSync): number {
+  return (db.prepare('PRAGMA user_version').get() as { user_version: number }).user_version
 }
 
 function message(row: Row): MessageRow {

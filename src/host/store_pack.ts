@@ -259,4 +259,5 @@ function packTarget(to: Packer, row: QueueRow | ShadowRow): void {
   to.num(row.qos)
   to.num(row.retain ? 1 : 0)
   to.list(row.subscriptionIds)
+  to.text(row.share ?? '')
 }

@@ -7,7 +7,7 @@ export const NEW_FILE = 'tandemq.db.new'
 /** 'TdMQ', at byte 68 of the file. */
 export const APPLICATION_ID = 0x54644d51
 /** At byte 60 of the file. Raised with every change that an older TandeMQ would misread. */
-export const FORMAT = 1
+export const FORMAT = 2
 
 /** Each copy of the node record has a table, hence a page, of its own: one bad page leaves the other copy. */
 export const RECORD_TABLES = ['node_a', 'node_b'] as const
@@ -38,13 +38,13 @@ CREATE TABLE message (
 
 CREATE TABLE queue (
   client TEXT NOT NULL, pos INTEGER NOT NULL, message INTEGER NOT NULL, qos INTEGER NOT NULL, retain INTEGER NOT NULL,
-  subscription_ids TEXT, state INTEGER NOT NULL, packet_id INTEGER NOT NULL,
+  subscription_ids TEXT, state INTEGER NOT NULL, packet_id INTEGER NOT NULL, share TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (client, pos)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE shadow (
   client TEXT NOT NULL, message INTEGER NOT NULL, qos INTEGER NOT NULL, retain INTEGER NOT NULL, subscription_ids TEXT,
-  PRIMARY KEY (client, message)
+  share TEXT NOT NULL, PRIMARY KEY (client, message, share)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE inbound (
@@ -61,4 +61,17 @@ CREATE TABLE presence (
   expiry INTEGER NOT NULL, will_due_at INTEGER NOT NULL, will_topic TEXT, will_payload BLOB, will_qos INTEGER,
   will_retain INTEGER, will_delay INTEGER, will_props BLOB, will_expiry INTEGER
 ) STRICT, WITHOUT ROWID;
+`
+
+/** What brings a file of format 1 up to date, in one transaction: shared subscriptions by which a message was picked. */
+export const UPGRADE_1 = `
+ALTER TABLE queue ADD COLUMN share TEXT NOT NULL DEFAULT '';
+ALTER TABLE shadow RENAME TO shadow_1;
+CREATE TABLE shadow (
+  client TEXT NOT NULL, message INTEGER NOT NULL, qos INTEGER NOT NULL, retain INTEGER NOT NULL, subscription_ids TEXT,
+  share TEXT NOT NULL, PRIMARY KEY (client, message, share)
+) STRICT, WITHOUT ROWID;
+INSERT INTO shadow SELECT client, message, qos, retain, subscription_ids, '' FROM shadow_1;
+DROP TABLE shadow_1;
+PRAGMA user_version = 2;
 `

@@ -4,8 +4,9 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort } from 'node:worker_threads'
 import { assert } from '../base/assert.ts'
 import { Applier } from './store_apply.ts'
+import { formatOf } from './store_load.ts'
 import type { Packed } from './store_pack.ts'
-import { RECORD_TABLES } from './store_schema.ts'
+import { RECORD_TABLES, UPGRADE_1 } from './store_schema.ts'
 
 export type ToWorker =
   | { readonly kind: 'open'; readonly file: string }
@@ -45,6 +46,7 @@ class Writer {
     db.exec(`PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = ${WAL_KEPT_BYTES}; PRAGMA cache_size = -16384`)
     // macOS: fsync alone leaves the data in the drive's cache. No effect elsewhere.
     db.exec('PRAGMA fullfsync = 1; PRAGMA checkpoint_fullfsync = 1')
+    if (formatOf(db) === 1) this.upgrade()
     this.applier = new Applier(db)
     this.begin = db.prepare('BEGIN IMMEDIATE')
     this.commit = db.prepare('COMMIT')
@@ -57,6 +59,12 @@ class Writer {
     this.begin.run()
     this.count.run()
     this.commit.run()
+  }
+
+  /** Whole or not at all; an older TandeMQ must find the new format in the header of the file itself. */
+  private upgrade(): void {
+    this.setSync(true)
+    this.db.exec(`BEGIN IMMEDIATE; ${UPGRADE_1} COMMIT; PRAGMA wal_checkpoint(TRUNCATE)`)
   }
 
   /** @returns the reports to send, in order */

@@ -7,7 +7,7 @@ import { LIMITS } from '../base/limits.ts'
 import type { Message } from '../session/message.ts'
 import type { Session } from '../session/session.ts'
 import { encodeGroup, writeOps } from '../wire/peer_codec.ts'
-import type { Op, PubOp } from '../wire/peer_message.ts'
+import type { Op, PickWire, TargetWire } from '../wire/peer_message.ts'
 import { SentNames } from './names.ts'
 
 export type Group = {
@@ -21,8 +21,15 @@ export type Group = {
 }
 
 export type Forward = {
-  readonly op: PubOp
+  /** The number under which the peer knows the message. */
+  readonly ref: number
   readonly message: Message
+  /** The peer routes it to whoever wants it; false: it is for the picked members alone. */
+  readonly routed: boolean
+  /** Sessions of this node that have it. */
+  readonly targets: readonly TargetWire[] | null
+  /** Members of shared subscriptions that are to have it there; null: none. */
+  readonly picks: readonly PickWire[] | null
   /** Sessions of the peer that keep it here until it is acknowledged; null: none. */
   readonly keepers: readonly Session[] | null
 }

@@ -57,6 +57,8 @@ export type QueueRow = {
   readonly qos: QoS
   readonly retain: boolean
   readonly subscriptionIds: readonly number[] | null
+  /** The shared subscription it was picked by; null: none. */
+  readonly share: string | null
   readonly state: EntryState
   /** 0 while waiting. */
   readonly packetId: number
@@ -69,6 +71,7 @@ export type ShadowRow = {
   readonly qos: QoS
   readonly retain: boolean
   readonly subscriptionIds: readonly number[] | null
+  readonly share: string | null
 }
 
 export type InboundRow = { readonly client: string; readonly packetId: number }

@@ -137,6 +137,7 @@ export class Journal {
         qos: entry.qos,
         retain: entry.retain,
         subscriptionIds: entry.subscriptionIds,
+        share: entry.share,
         state: entry.state,
         packetId: entry.packetId,
       })
@@ -166,8 +167,8 @@ export class Journal {
       if (session.shadowsStored) batch.shadowsGone.push(session.clientId)
       session.shadowsStored = session.shadows.length + session.forwards.length > 0
       for (const kept of [session.shadows, session.forwards])
-        for (const { message, qos, retain, subscriptionIds } of kept)
-          batch.shadows.push({ client: session.clientId, message: rowOf(message), qos, retain, subscriptionIds })
+        for (const { message, qos, retain, subscriptionIds, share } of kept)
+          batch.shadows.push({ client: session.clientId, message: rowOf(message), qos, retain, subscriptionIds, share })
     }
     for (const topic of this.retained) {
       const item = retainedOf(topic)

@@ -11,6 +11,8 @@ export class Entry {
   /** The RETAIN bit it will be sent with. */
   readonly retain: boolean
   readonly subscriptionIds: readonly number[] | null
+  /** The shared subscription for which this session was picked; null: its own. */
+  readonly share: string | null
   state: EntryState = 0
   /** 0 while waiting. */
   packetId = 0
@@ -28,12 +30,14 @@ export class Entry {
     qos: QoSOfEntry,
     retain: boolean,
     subscriptionIds: readonly number[] | null,
+    share: string | null,
   ) {
     this.message = message
     this.pos = pos
     this.qos = qos
     this.retain = retain
     this.subscriptionIds = subscriptionIds
+    this.share = share
   }
 }
 export type QoSOfEntry = 0 | 1 | 2

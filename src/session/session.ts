@@ -2,13 +2,17 @@
 // changed only through apply.ts.
 import type { Ancestor, Token } from '../base/identity.ts'
 import { tokenTag } from '../base/identity.ts'
+import { isShared } from '../topic/name.ts'
 import type { QoS } from '../wire/packet.ts'
 import type { Message } from './message.ts'
 import { type Entry, Queue } from './queue.ts'
 
 export class Subscription {
   readonly session: Session
+  /** In its one form: canonicalFilter. */
   readonly filter: string
+  /** Its session is a member of the group of this filter. */
+  readonly shared: boolean
   readonly qos: QoS
   readonly noLocal: boolean
   readonly retainAsPublished: boolean
@@ -19,6 +23,7 @@ export class Subscription {
   constructor(session: Session, filter: string, options: number, id: number) {
     this.session = session
     this.filter = filter
+    this.shared = isShared(filter)
     this.qos = (options & 3) as QoS
     this.noLocal = (options & 4) !== 0
     this.retainAsPublished = (options & 8) !== 0
@@ -38,6 +43,8 @@ export type Shadow = {
   readonly qos: 1 | 2
   readonly retain: boolean
   readonly subscriptionIds: readonly number[] | null
+  /** The shared subscription it was picked by; null: none. */
+  readonly share: string | null
 }
 
 /** The connection a session is attached to, as far as a session may know it. */

@@ -4,6 +4,8 @@ import { assert } from '../base/assert.ts'
 import type { Token } from '../base/identity.ts'
 import { LIMITS } from '../base/limits.ts'
 import { FilterTree } from '../topic/filter_tree.ts'
+import { topicFilter } from '../topic/name.ts'
+import { ShareGroup } from '../topic/share_group.ts'
 import type { EntryState } from './image.ts'
 import type { Journal } from './journal.ts'
 import type { Message } from './message.ts'
@@ -28,11 +30,17 @@ export type Enqueued = {
   readonly qos: 0 | 1 | 2
   readonly retain: boolean
   readonly subscriptionIds: readonly number[] | null
+  readonly share: string | null
 }
+
+/** What stands in the tree: a subscription, or a group for all its members. */
+export type Filed = Subscription | ShareGroup<Subscription>
 
 export class Sessions {
   readonly byClient = new Map<string, Session>()
-  readonly tree = new FilterTree<Subscription>()
+  readonly tree = new FilterTree<Filed>()
+  /** Shared subscriptions that have a member, by their whole filter. */
+  readonly groups = new Map<string, ShareGroup<Subscription>>()
   readonly journal: Journal
   /** Messages and payload bytes in all queues; subscriptions of all sessions. */
   queuedMessages = 0
@@ -61,7 +69,7 @@ export class Sessions {
 
   /** Ends it: subscriptions, queue and identifiers go with it. */
   end(session: Session): void {
-    for (const sub of session.subscriptions.values()) this.tree.remove(sub.filter, sub)
+    for (const sub of session.subscriptions.values()) this.unfile(sub)
     this.subscriptionCount -= session.subscriptions.size
     for (const entry of session.queue) {
       entry.gone = true
@@ -87,10 +95,13 @@ export class Sessions {
   subscribe(session: Session, filter: string, options: number, id: number): boolean {
     if (session.subscriptions === NO_SUBSCRIPTIONS) session.subscriptions = new Map()
     const old = session.subscriptions.get(filter)
-    if (old !== undefined) this.tree.remove(filter, old) // [MQTT-3.8.4-3]
     const sub = new Subscription(session, filter, options, id)
     session.subscriptions.set(filter, sub)
-    this.tree.add(filter, sub)
+    if (old !== undefined && sub.shared) this.groups.get(filter)?.replace(old, sub)
+    else {
+      if (old !== undefined) this.unfile(old) // [MQTT-3.8.4-3]
+      this.file(sub)
+    }
     if (old === undefined) this.subscriptionCount++
     if (session.durable) {
       this.journal.subscription(session, filter)
@@ -103,7 +114,7 @@ export class Sessions {
     const sub = session.subscriptions.get(filter)
     if (sub === undefined) return false
     session.subscriptions.delete(filter)
-    this.tree.remove(filter, sub)
+    this.unfile(sub)
     this.subscriptionCount--
     if (session.durable) {
       this.journal.subscription(session, filter)
@@ -112,10 +123,36 @@ export class Sessions {
     return true
   }
 
+  /** Into the tree, a shared one by way of its group: members come and go without a route being computed anew. */
+  file(sub: Subscription): void {
+    const { filter } = sub
+    if (!sub.shared) return this.tree.add(filter, sub)
+    let group = this.groups.get(filter)
+    if (group === undefined) {
+      group = new ShareGroup(filter)
+      this.groups.set(filter, group)
+      this.tree.add(topicFilter(filter), group)
+    }
+    group.add(sub)
+  }
+
+  unfile(sub: Subscription): void {
+    const { filter } = sub
+    const group = sub.shared ? this.groups.get(filter) : undefined
+    if (group === undefined) {
+      this.tree.remove(filter, sub)
+      return
+    }
+    group.remove(sub)
+    if (group.members.length > 0) return
+    this.groups.delete(filter)
+    this.tree.remove(topicFilter(filter), group)
+  }
+
   /** @returns null when the position is taken already */
   enqueue(session: Session, e: Enqueued): Entry | null {
     if (session.queue === NO_QUEUE) session.queue = new Queue()
-    const entry = new Entry(e.message, e.pos, e.qos, e.retain, e.subscriptionIds)
+    const entry = new Entry(e.message, e.pos, e.qos, e.retain, e.subscriptionIds, e.share)
     if (!session.queue.put(entry)) return null
     if (e.pos >= session.nextPos) session.nextPos = e.pos + 1
     this.queuedMessages++
@@ -223,10 +260,10 @@ export class Sessions {
     session.mine = mine
   }
 
-  /** True when the message stands in the queue or among the shadows. */
-  has(session: Session, message: Message): boolean {
-    for (const entry of session.queue) if (entry.message.same(message)) return true
-    for (const shadow of session.shadows) if (shadow.message.same(message)) return true
+  /** True when the message stands in the queue or among the shadows, for this share. */
+  has(session: Session, message: Message, share: string | null): boolean {
+    for (const entry of session.queue) if (entry.share === share && entry.message.same(message)) return true
+    for (const shadow of session.shadows) if (shadow.share === share && shadow.message.same(message)) return true
     return false
   }
 }

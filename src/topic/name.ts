@@ -48,6 +48,12 @@ export function canonicalFilter(filter: string): string {
   return filter.startsWith(QUEUE_PREFIX) ? SHARE_PREFIX + filter : filter
 }
 
+/** The group of a shared filter in its one form; null: it is not shared. */
+export function shareName(filter: string): string | null {
+  const start = SHARE_PREFIX.length
+  return filter.startsWith(SHARE_PREFIX) ? filter.slice(start, filter.indexOf('/', start)) : null
+}
+
 /** What a filter in its one form matches by: of a shared one what follows the share name. @param filter well formed */
 export function topicFilter(filter: string): string {
   return filter.startsWith(SHARE_PREFIX) ? filter.slice(filter.indexOf('/', SHARE_PREFIX.length) + 1) : filter

@@ -20,7 +20,8 @@ const BAD_REASON = protocolError('reason code not allowed in this packet') // [M
 const AUTH_V3 = protocolError('AUTH before MQTT 5.0')
 const NO_METHOD = protocolError('AUTH without an authentication method')
 
-const SHARE = '$share/'
+/** How a shared filter begins; `$queue/` is the older form. */
+const SHARED = ['$share/', '$queue/']
 const DUP = 0x08
 
 /** Decodes one of the four packets; its type is in the first byte. */
@@ -102,9 +103,11 @@ function optionsFault(options: number, shared: boolean, version: Version): WireF
 }
 
 function isShared(buf: Uint8Array, start: number, end: number): boolean {
-  if (end - start < SHARE.length) return false
-  for (let i = 0; i < SHARE.length; i++) if (buf[start + i] !== SHARE.charCodeAt(i)) return false
-  return true
+  return SHARED.some((prefix) => {
+    if (end - start < prefix.length) return false
+    for (let i = 0; i < prefix.length; i++) if (buf[start + i] !== prefix.charCodeAt(i)) return false
+    return true
+  })
 }
 
 function disconnectFault(buf: Uint8Array, body: number, end: number, version: Version): WireFault | null {

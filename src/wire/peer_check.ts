@@ -33,7 +33,13 @@ const generation = tuple(num, num)
 const lineage = list(tuple(num, num, num, num))
 const message = tuple(num, num, num, str, bin, num, orNull(bin), num, str)
 const will = orNull(tuple(str, bin, num, num, num, orNull(bin), num))
-const target = tuple(str, num, num, num, num, orNull(nums))
+const share: Check = (v) => v === undefined || typeof v === 'string'
+const optional =
+  (check: Check, at: number): Check =>
+  (v) =>
+    check(v) && share((v as unknown[])[at])
+const target = optional(tuple(str, num, num, num, num, orNull(nums)), 6)
+const picks = list(tuple(str, str))
 /** Written out, like `pub`. */
 const enqItem: Check = (v) =>
   Array.isArray(v) &&
@@ -41,8 +47,9 @@ const enqItem: Check = (v) =>
   num(v[1]) &&
   num(v[2]) &&
   (v[3] === null || nums(v[3])) &&
-  (num(v[4]) || message(v[4]))
-const queueItem = tuple(num, num, num, orNull(nums), message, num, num)
+  (num(v[4]) || message(v[4])) &&
+  share(v[5])
+const queueItem = optional(tuple(num, num, num, orNull(nums), message, num, num), 7)
 const presence = tuple(str, num, num, num, num, num, will, num)
 const any: Check = () => true
 
@@ -64,7 +71,8 @@ const pub: Check = (v) =>
   ref(v[8]) &&
   targetsOrNull(v[9]) &&
   idOrNull(v[10]) &&
-  idOrNull(v[11])
+  idOrNull(v[11]) &&
+  (v[12] === undefined || picks(v[12]))
 
 const OPS: readonly (Check | undefined)[] = (() => {
   const t: (Check | undefined)[] = []
@@ -105,6 +113,9 @@ const OPS: readonly (Check | undefined)[] = (() => {
   t[OpKind.snapEnd] = tuple(kind)
   t[OpKind.expiry] = tuple(kind, str, num, num)
   t[OpKind.shadows] = tuple(kind, str, list(enqItem))
+  t[OpKind.members] = tuple(kind, picks, picks)
+  t[OpKind.deal] = tuple(kind, num, message, picks)
+  t[OpKind.bounce] = tuple(kind, num, strs)
   return t
 })()
 

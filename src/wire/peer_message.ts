@@ -3,6 +3,10 @@
 import { copyBytes } from '../base/bytes.ts'
 import type { QoS, Will } from './packet.ts'
 
+/** What a build can do beyond protocol version 1, as bits of HELLO; only what both have is used. */
+export const Feature = { shared: 1 } as const
+export const FEATURES = Feature.shared
+
 /** Versions of the link's protocol this build speaks. */
 export const LINK_PROTOCOL = { min: 1, max: 1 } as const
 
@@ -51,6 +55,9 @@ export const OpKind = {
   snapEnd: 21,
   expiry: 22,
   shadows: 23,
+  members: 24,
+  deal: 25,
+  bounce: 26,
 } as const
 
 export type TokenWire = readonly [epoch: number, minter: number, n: number]
@@ -77,7 +84,7 @@ export type WillWire = readonly [
   props: Uint8Array | null,
   expiry: number,
 ]
-/** flags: bit 0 RETAIN. */
+/** flags: bit 0 RETAIN. share, here and below: the shared subscription that picked the session; absent: none did. */
 export type TargetWire = readonly [
   client: string,
   tag: number,
@@ -85,7 +92,10 @@ export type TargetWire = readonly [
   qos: number,
   flags: number,
   subIds: number[] | null,
+  share?: string,
 ]
+/** The member of a shared subscription that the sender has picked among the receiver's. */
+export type PickWire = readonly [share: string, client: string]
 /** message: the sequence number of a message that the receiver itself sent, or the message. */
 export type EnqItemWire = readonly [
   pos: number,
@@ -93,6 +103,7 @@ export type EnqItemWire = readonly [
   flags: number,
   subIds: number[] | null,
   message: number | MessageWire,
+  share?: string,
 ]
 export type QueueItemWire = readonly [
   pos: number,
@@ -102,6 +113,7 @@ export type QueueItemWire = readonly [
   message: MessageWire,
   state: number,
   packetId: number,
+  share?: string,
 ]
 export type SubWire = readonly [filter: string, options: number, id: number]
 /** state: 0 gone, 1 up, 2 down with a will that waits. node: 1 the sender's connection, 0 the receiver's. dueLeft: ms, -1 none. */
@@ -131,6 +143,7 @@ export type PubOp = readonly [
   targets: TargetWire[] | null,
   inbound: readonly [client: string, tag: number, packetId: number] | null,
   willOf: readonly [client: string, boot: number, n: number] | null,
+  picks?: PickWire[],
 ]
 export type EnqOp = readonly [kind: 2, client: string, tag: number, items: EnqItemWire[]]
 /** triples: position, packet identifier, state, … */
@@ -191,6 +204,13 @@ export type ExpiryOp = readonly [kind: 22, client: string, tag: number, expiry: 
 /** Messages kept for sessions that the receiver owns or will own (healing after a split). */
 export type ShadowsOp = readonly [kind: 23, client: string, items: EnqItemWire[]]
 
+/** Shared subscriptions of sessions without expiry: the receiver picks among these members too. */
+export type MembersOp = readonly [kind: 24, add: PickWire[], del: PickWire[]]
+/** A message that a session left behind, for other members. ref: as PubOp's seq, what the answer refers to. */
+export type DealOp = readonly [kind: 25, ref: number, message: MessageWire, picks: PickWire[]]
+/** Nobody here can take it: the sender's own members, then. */
+export type BounceOp = readonly [kind: 26, ref: number, shares: string[]]
+
 export type Op =
   | PubOp
   | EnqOp
@@ -214,6 +234,9 @@ export type Op =
   | SnapEndOp
   | ExpiryOp
   | ShadowsOp
+  | MembersOp
+  | DealOp
+  | BounceOp
 
 export type HelloFrame = readonly [
   kind: 1,

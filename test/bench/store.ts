@@ -50,7 +50,7 @@ const messageRow = (id: number) => ({
   ...{ payload: PAYLOAD, qos: 1 as const, retain: false, props: null, expiresAt: 0, publisher: `pub-${id % 10}` },
 })
 const queueRow = (client: string, id: number) => ({
-  ...{ client, pos: id, message: id, qos: 1 as const, retain: false, subscriptionIds: null },
+  ...{ client, pos: id, message: id, qos: 1 as const, retain: false, subscriptionIds: null, share: null },
   ...{ state: 0 as const, packetId: 0 },
 })
 const sessionRow = (client: string, ver: number) => ({

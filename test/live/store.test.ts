@@ -44,7 +44,7 @@ function batchOf(t: number): Batch {
       ...{ qos: 1 as const, retain: false, props: null, expiresAt: 0, publisher: '' },
     })
     batch.queue.push({
-      ...{ client, pos: id, message: id, qos: 1 as const, retain: false, subscriptionIds: null },
+      ...{ client, pos: id, message: id, qos: 1 as const, retain: false, subscriptionIds: null, share: null },
       ...{ state: 0 as const, packetId: 0 },
     })
   }

@@ -28,6 +28,7 @@ const message: MessageWire = [
 ]
 const bare: MessageWire = [1, 1, 1, '', bytes(), 0, null, -1, '']
 const will: WillWire = ['will', bytes(9), 2, 1, 30, null, -1]
+const share = '$share/g/a/#'
 const enqItem: EnqItemWire = [4, 2, 1, [7, 268_435_455], message]
 const queueItem: QueueItemWire = [4, 2, 1, null, bare, 3, 65_535]
 const presence: PresenceWire = ['c', 2 ** 47, 3, 1, 2, 0xffff_ffff, will, 1500]
@@ -36,7 +37,8 @@ const presence: PresenceWire = ['c', 2 ** 47, 3, 1, 2, 0xffff_ffff, will, 1500]
 export const OPS: readonly Op[] = [
   [OpKind.pub, 5, 2 ** 50, 'a/b', bytes(1), 14, null, -1, 'p', [['c', 2 ** 52, 3, 1, 0, null]], ['p', 8, 9], null],
   [OpKind.pub, 6, 2, 'é', bytes(), 0, bytes(1, 1), 0, '', null, null, ['c', 1, 2]],
-  [OpKind.enq, 'c', 1, [enqItem, [5, 1, 0, null, 12]]],
+  [OpKind.pub, 7, 3, 1, bytes(2), 9, null, -1, 2, [['c', 1, 3, 1, 0, null, share]], null, null, [[share, 'd']]],
+  [OpKind.enq, 'c', 1, [enqItem, [5, 1, 0, null, 12], [6, 1, 0, null, 13, share]]],
   [OpKind.out, 'c', 1, [4, 16_385, 1, 5, 32_769, 2]],
   [OpKind.deq, 'c', 1, [4, 5]],
   [OpKind.inboundDel, 'c', 1, [1, 65_535]],
@@ -52,7 +54,7 @@ export const OPS: readonly Op[] = [
   [OpKind.new, 'c', [1, 2, 3], 100],
   [OpKind.snapBegin],
   [OpKind.snapHead, 'c', [1, 2, 3], 1, [[0, 1, 2, 3]], 9, 100, -1, [1, 2, 3, 4], 10, [['a', 1, 0]], [3], [queueItem]],
-  [OpKind.snapPart, 'c', 1, [queueItem]],
+  [OpKind.snapPart, 'c', 1, [queueItem, [5, 1, 0, null, bare, 0, 0, share]]],
   [
     OpKind.snapRetained,
     [
@@ -64,6 +66,9 @@ export const OPS: readonly Op[] = [
   [OpKind.snapEnd],
   [OpKind.expiry, 'c', 1, 0],
   [OpKind.shadows, 'c', [enqItem]],
+  [OpKind.members, [[share, 'c']], [[share, 'd']]],
+  [OpKind.deal, 9, message, [[share, 'c']]],
+  [OpKind.bounce, 9, [share]],
 ]
 
 const hello: Frame = [

@@ -193,6 +193,7 @@ export function nodeConfig(profile: Profile, name: string, prng: Prng, off: Read
     qosMax: 2,
     retainAvailable: true,
     topicAliasMaximum: 65_535,
+    sharedStrategy: 'round-robin',
     nonce: prng.int(0, 0xffff_ffff),
     seed: prng.int(1, 0xffff_ffff),
     mutations: off,

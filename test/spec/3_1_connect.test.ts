@@ -257,7 +257,6 @@ test('CONNACK tells a 5.0 client what this server can and cannot do', () => {
     receiveMaximum: CONFIG.receiveMaximum,
     maximumPacketSize: CONFIG.packetBytesMax,
     topicAliasMaximum: CONFIG.topicAliasMaximum,
-    sharedAvailable: false,
   })
 })
 

@@ -40,6 +40,7 @@ export const CONFIG: NodeConfig = {
   qosMax: 2,
   retainAvailable: true,
   topicAliasMaximum: LIMITS.topicAliasMaximum,
+  sharedStrategy: 'round-robin',
   nonce: 7,
   seed: 7,
   mutations: new Set(),

@@ -76,7 +76,17 @@ const message = (id: number, more: Partial<MessageRow> = {}): MessageRow => ({
   ...more,
 })
 const entry = (client: string, pos: number, id: number) =>
-  ({ client, pos, message: id, qos: 1, retain: false, subscriptionIds: null, state: 0, packetId: 0 }) as const
+  ({
+    client,
+    pos,
+    message: id,
+    qos: 1,
+    retain: false,
+    subscriptionIds: null,
+    share: null,
+    state: 0,
+    packetId: 0,
+  }) as const
 const record: NodeRecord = {
   clusterId: 'c',
   name: 'knoten-ä',
@@ -136,12 +146,20 @@ test('every kind of row comes back as it was', async () => {
     ],
     queue: [
       { ...entry('a', 9, 1), subscriptionIds: [] },
-      { ...entry('a', 10, BIG), subscriptionIds: [1, 268435455], state: 3, packetId: 65535, qos: 2, retain: true },
+      {
+        ...entry('a', 10, BIG),
+        subscriptionIds: [1, 268435455],
+        share: '$share/g/a',
+        state: 3,
+        packetId: 65535,
+        qos: 2,
+        retain: true,
+      },
       entry('b', BIG, 2),
     ],
     shadows: [
-      { client: 's', message: 1, qos: 0, retain: true, subscriptionIds: null },
-      { client: 's', message: BIG, qos: 2, retain: false, subscriptionIds: [4] },
+      { client: 's', message: 1, qos: 0, retain: true, subscriptionIds: null, share: null },
+      { client: 's', message: BIG, qos: 2, retain: false, subscriptionIds: [4], share: '$share/ü/#' },
     ],
     inbound: [
       { client: 'c', packetId: 1 },
@@ -192,7 +210,7 @@ test('what is gone is gone before the rows of the same batch come', async () => 
     sessions: [session(client)],
     subscriptions: [{ client, filter: 'f', options: 1, subscriptionId: 0 }],
     queue: [entry(client, 1, 1)],
-    shadows: [{ client, message: 1, qos: 1, retain: false, subscriptionIds: null }],
+    shadows: [{ client, message: 1, qos: 1, retain: false, subscriptionIds: null, share: null }],
     inbound: [{ client, packetId: 5 }],
   })
   const again: Partial<Batch> = {
@@ -224,7 +242,7 @@ test('each kind of deletion takes its row and no other', async () => {
   const presence = (client: string) =>
     ({ client, boot: 1 as BootId, n: 1, mine: true, up: true, expiry: 0, will: null, willDueAt: 0 }) as const
   const shadow = (client: string, id: number) =>
-    ({ client, message: id, qos: 1, retain: false, subscriptionIds: null }) as const
+    ({ client, message: id, qos: 1, retain: false, subscriptionIds: null, share: null }) as const
   const retained = (topic: string) => ({ topic, message: 1, hlc: 1 as Hlc, node: 1 as BootId })
   const image = await roundTrip(
     {

@@ -47,7 +47,17 @@ const message = (id: number, topic: string, payload: Uint8Array): MessageRow => 
   ...{ expiresAt: 0, publisher: 'p' },
 })
 const entry = (client: string, pos: number, id: number) =>
-  ({ client, pos, message: id, qos: 1, retain: false, subscriptionIds: null, state: 0, packetId: 0 }) as const
+  ({
+    client,
+    pos,
+    message: id,
+    qos: 1,
+    retain: false,
+    subscriptionIds: null,
+    share: null,
+    state: 0,
+    packetId: 0,
+  }) as const
 const record: NodeRecord = {
   clusterId: 'c',
   name: 'knoten-ä',
@@ -123,6 +133,27 @@ test('a file of a newer format is refused and left as it is', async () => {
   const before = readFileSync(file())
   assert.match(await refusal(), /tandemq\.db has format 9, .*newer/)
   assert.ok(readFileSync(file()).equals(before))
+})
+
+test('a file of format 1 is brought up to date, with all that it holds', async () => {
+  const shadow = { client: 'b', message: 2, qos: 1, retain: true, subscriptionIds: [7], share: null } as const
+  await roundTrip({ queue: [entry('a', 1, 1)], shadows: [shadow] })
+  const db = new DatabaseSync(file())
+  db.exec(`ALTER TABLE queue DROP COLUMN share; DROP TABLE shadow;
+    CREATE TABLE shadow (client TEXT NOT NULL, message INTEGER NOT NULL, qos INTEGER NOT NULL, retain INTEGER NOT NULL,
+      subscription_ids TEXT, PRIMARY KEY (client, message)) STRICT, WITHOUT ROWID;
+    INSERT INTO shadow VALUES ('b', 2, 1, 1, '7'); PRAGMA user_version = 1`)
+  db.close()
+  const { store, image } = await open()
+  assert.equal(image.queue, [entry('a', 1, 1)])
+  assert.equal(image.shadows, [shadow])
+  assert.is(readFileSync(file()).readUInt32BE(60), 2, 'in the header, where an older version looks')
+  store.flush({ ...emptyBatch(), queue: [{ ...entry('a', 2, 1), share: '$share/g/t' }] }, Turn(1), true)
+  await store.close()
+  const again = await open()
+  assert.equal(again.image.queue[1], { ...entry('a', 2, 1), share: '$share/g/t' })
+  assert.equal(again.image.shadows, [shadow])
+  await again.store.close()
 })
 
 test('a directory that cannot be used is named', async () => {

@@ -40,7 +40,14 @@ const take = (journal: Journal): Batch =>
   )
 
 function enqueue(sessions: Sessions, session: Session, m = message()) {
-  return sessions.enqueue(session, { message: m, pos: session.nextPos, qos: 1, retain: false, subscriptionIds: null })!
+  return sessions.enqueue(session, {
+    message: m,
+    pos: session.nextPos,
+    qos: 1,
+    retain: false,
+    subscriptionIds: null,
+    share: null,
+  })!
 }
 
 /** Nothing but (perhaps) the session's own row. */
@@ -74,7 +81,7 @@ test('a session that came and went with all it had reaches no batch', () => {
   sessions.subscribe(session, 'a/#', 1, 0)
   enqueue(sessions, session)
   sessions.addInbound(session, 7)
-  sessions.addShadow(session, { message: message(), qos: 1, retain: false, subscriptionIds: null })
+  sessions.addShadow(session, { message: message(), qos: 1, retain: false, subscriptionIds: null, share: null })
   sessions.end(session)
   const batch = take(sessions.journal)
   for (const [name, rows] of Object.entries(batch)) assert.is(rows.length, 0, name)
@@ -229,7 +236,7 @@ test('three hundred random lives: after each batch the image is the live state',
       if (session === undefined) sessions.create(client, prng.chance(0.8), true, token(), 100)
       else if (dice < 5) {
         if (prng.chance(0.6)) last = message()
-        if (!sessions.has(session, last)) enqueue(sessions, session, last)
+        if (!sessions.has(session, last, null)) enqueue(sessions, session, last)
       } else if (dice < 9 && session.queue.count > 0) {
         const entries = [...session.queue]
         const entry = entries[prng.int(0, entries.length - 1)]!
@@ -247,6 +254,7 @@ test('three hundred random lives: after each batch the image is the live state',
             qos: 1,
             retain: false,
             subscriptionIds: null,
+            share: null,
           })
         else sessions.dropShadows(session)
       } else if (dice === 14 && session.durable)

@@ -24,7 +24,7 @@ function entry(pos: number, bytes = 1): Entry {
     Number.POSITIVE_INFINITY,
     '',
   )
-  return new Entry(message, pos, 1, false, null)
+  return new Entry(message, pos, 1, false, null, null)
 }
 
 const positions = (queue: Queue) => [...queue].map((e) => e.pos)

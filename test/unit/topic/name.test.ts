@@ -4,6 +4,7 @@ import {
   canonicalFilter,
   isShared,
   matches,
+  shareName,
   topicFilter,
   validFilter,
   validTopicName,
@@ -84,6 +85,12 @@ test('$queue/{filter} is the group $queue', () => {
   all(validFilter, false, ['$queue/', '$queue/a#'])
   assert.is(canonicalFilter('$queue/a/#'), '$share/$queue/a/#')
   for (const same of ['a', '$queue', '$share/$queue/a']) assert.is(canonicalFilter(same), same)
+})
+
+test('the share name of a filter', () => {
+  assert.is(shareName('$share/g/a/#'), 'g')
+  assert.is(shareName('$share/$queue/a'), '$queue')
+  assert.is(shareName('share/g/a'), null)
 })
 
 test('a topic is matched by what follows the share name', () => {
