@@ -30,8 +30,18 @@ class Marks {
   }
 }
 
-/** @throws {OperatorFault} for an unknown flag, a missing value, a word too many */
+/** @throws {OperatorFault} for an unknown flag, a missing value, a word */
 export function parseArguments(command: string, args: readonly string[], flags: readonly Flag[]): Values {
+  return parseArgumentsAndWords(command, args, flags, 0).values
+}
+
+/** @throws {OperatorFault} for an unknown flag, a missing value, a word beyond the first `wordsMax` */
+export function parseArgumentsAndWords(
+  command: string,
+  args: readonly string[],
+  flags: readonly Flag[],
+  wordsMax: number,
+): { values: Values; words: string[] } {
   const marks = new Marks()
   const marked = mark(command, args, flags, marks)
   const cli = cac('tandemq')
@@ -39,9 +49,10 @@ export function parseArguments(command: string, args: readonly string[], flags: 
   for (const { name, short, value } of flags) {
     it.option(`${short === undefined ? '' : `-${short}, `}--${name}${value === null ? '' : ` <${value}>`}`, '')
   }
-  const { args: words, options } = cli.parse(['', '', command, ...marked], { run: false })
-  if (words.length > 0)
-    throw new OperatorFault(`"${marks.take(words[0] as string)}" is not expected; see tandemq ${command} --help`)
+  const { args: found, options } = cli.parse(['', '', command, ...marked], { run: false })
+  const words = found.map((word) => marks.take(word))
+  if (words.length > wordsMax)
+    throw new OperatorFault(`"${words[wordsMax]}" is not expected; see tandemq ${command} --help`)
   try {
     it.checkUnknownOptions()
   } catch (error) {
@@ -62,7 +73,7 @@ export function parseArguments(command: string, args: readonly string[], flags: 
         texts.map((text) => marks.take(text)),
       )
   }
-  return values
+  return { values, words }
 }
 
 /** As cac names it: without "no-", and camelCase. */

@@ -5,7 +5,7 @@ import { Failure } from './failure.ts'
 import { startHelp, versionText } from './help.ts'
 
 const EXIT_OPERATOR = 2
-const PLANNED = ['passwd', 'bench', 'witness']
+const PLANNED = ['bench', 'witness']
 
 /** @param args without the runtime and the script */
 export async function run(args: readonly string[]): Promise<void> {
@@ -38,6 +38,8 @@ async function dispatch(args: readonly string[]): Promise<void> {
     case 'clients':
     case 'drain':
       return await (await import('./admin_client.ts')).admin(command, rest)
+    case 'passwd':
+      return await (await import('./passwd.ts')).passwd(rest)
     case 'help':
       return console.log(startHelp())
     case 'version':

@@ -16,6 +16,7 @@ const COMMANDS = `Commands:
   status         what a running node says of itself
   clients        who is connected, on both nodes
   drain          let a running node hand everything over and end
+  passwd         write a password file
 
 tandemq COMMAND --help shows a command's options.`
 
