@@ -119,6 +119,8 @@ export const LIMITS = {
   flushMs: 50,
   /** Lazy ops (sent marks, dequeues) may wait this long for company. */
   lazyMs: 5,
+  /** Changed values of $SYS are told this often, as mosquitto does. */
+  sysIntervalMs: 10_000,
   /** A gap between two of our own turns that makes silence of the peer no evidence. */
   ownPauseMs: 500,
   /** Failed dials of our own before silence counts as death. */

@@ -80,6 +80,7 @@ function readNode(settings: Settings, name: string, paired: boolean): NodeConfig
     retainAvailable: !settings.on('no-retained'),
     topicAliasMaximum: settings.int('topic-alias-maximum', 0, 65_535, LIMITS.topicAliasMaximum),
     sharedStrategy: settings.oneOf('shared-strategy', SHARED_STRATEGIES, 'round-robin'),
+    sysIntervalMs: 1000 * settings.int('sys-interval', 0, DAY_MS / 1000, LIMITS.sysIntervalMs / 1000),
     nonce: random32(),
     seed: random32(),
     mutations: new Set(),

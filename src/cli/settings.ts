@@ -87,6 +87,11 @@ export const SETTINGS: readonly Setting[] = [
     'STRATEGY',
     `which member of a shared subscription takes a message: ${SHARED_STRATEGIES.join(', ')} (default round-robin)`,
   ),
+  advanced(
+    'sys-interval',
+    'SECONDS',
+    `how often changed values of $SYS/# are told; 0: no $SYS (default ${LIMITS.sysIntervalMs / 1000})`,
+  ),
   advanced('proxy-protocol', null, 'clients come through a load balancer that sends PROXY headers, version 1 or 2'),
   {
     ...advanced(

@@ -15,6 +15,7 @@ export function onPublish(c: Connection, view: PublishView): void {
     if (!resolveAlias(c, view)) return
   } else if (c.topic === null || !sameBytes(c.topic, view.buf, view.topicStart, view.topicEnd))
     c.topic = broker.topics.internBytes(view.buf, view.topicStart, view.topicEnd)
+  if (c.topic?.reserved === true) return refused(c, view)
   if (view.qos === 0) {
     broker.publish(c, view, 0)
     return
@@ -59,6 +60,14 @@ function resolveAlias(c: Connection, view: PublishView): boolean {
   if (c.aliasesIn.set(topicAlias, topic)) return true // [MQTT-3.3.2-12]
   c.fail(Reason.quotaExceeded, 'topic aliases for too many bytes of topic names')
   return false
+}
+
+/** To a topic that is the broker's own: nobody gets it, and 5.0 clients are told. */
+function refused(c: Connection, view: PublishView): void {
+  c.broker.count('dropped_sys_topic')
+  if (view.qos === 0 || c.version === 0) return
+  const type = view.qos === 1 ? PacketType.puback : PacketType.pubrec
+  writeAck(c.writer(type), type, view.packetId, Reason.notAuthorized, c.version) // [MQTT-3.1.1/3.3.5-2]
 }
 
 function reasonOf(c: Connection, matched: boolean): number {

@@ -19,6 +19,7 @@ export const COUNTERS: Readonly<Record<string, string>> = {
   handovers_out: 'sessions given to the peer',
   joins: 'times that this node and its peer have come into step',
   keep_alive_timeouts: 'connections closed because the client was silent',
+  link_bytes_in: 'bytes received from the peer',
   link_bytes_out: 'bytes sent to the peer',
   link_faults: 'times that the link was dropped for what came over it',
   link_resumes: 'times that the link came back with nothing lost',
@@ -41,6 +42,7 @@ export const COUNTERS: Readonly<Record<string, string>> = {
   dropped_queue_full: 'the queue of the session was full',
   dropped_retained_full: 'not retained, the retained store was full',
   dropped_slow_reader: 'QoS 0, the client did not read fast enough',
+  dropped_sys_topic: 'published to $SYS, which is the broker’s own',
   dropped_too_large: 'above the Maximum Packet Size of the client',
 
   merged_contained: 'nothing new',

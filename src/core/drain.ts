@@ -68,6 +68,7 @@ export class Drainer {
     node.owners.tick()
     node.claims.tick()
     tickKeepAlive(node)
+    node.sys.tick()
     const { retained } = node
     if (retained.remember && node.pairing.mode === 'SYNC' && node.now - this.forgotAt > LIMITS.willMaxHoldMs) {
       this.forgotAt = node.now
@@ -162,6 +163,7 @@ export class Drainer {
     const { lazySince } = node.emitter
     let at = Math.min(
       node.keepAlive.next(),
+      node.sys.deadline(),
       node.pairing.deadline(),
       node.presences.deadline(),
       node.owners.expiry.next(),

@@ -26,6 +26,7 @@ function addHoldings(node: BrokerNode): void {
   gauge('sessions', 'sessions known here', () => sessions.byClient.size)
   gauge('sessions_owned', 'sessions of this node: all but those the peer has', () => sessions.ownedCount)
   gauge('subscriptions', 'subscriptions known here', () => sessions.subscriptionCount)
+  gauge('shared_subscriptions', 'of these, shared ones', () => sessions.sharedCount)
   gauge('shared_groups', 'shared subscriptions that have members here or at the peer', () => sessions.groups.size)
   gauge('queued_messages', 'messages in all queues', () => sessions.queuedMessages)
   gauge('queued_bytes', 'payload bytes in all queues', () => sessions.queuedBytes)
@@ -51,7 +52,6 @@ function addPair(node: BrokerNode): void {
   gauge('possibly_stale', '1 while served from a state the peer may have outrun', () => (pairing.possiblyStale ? 1 : 0))
   const modes = (): Labelled[] => MODES.map((mode) => [mode, pairing.mode === mode ? 1 : 0])
   metrics.labelled('gauge', 'mode', 'mode', '1 for the mode this node is in', modes)
-  metrics.counter('link_bytes_in', 'bytes received from the peer', () => node.linkBytesIn)
 }
 
 function addTraffic({ metrics, traffic, config }: BrokerNode): void {

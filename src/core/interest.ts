@@ -2,7 +2,7 @@
 // wants and nothing else; shared ones member by member, so that it can pick. Sessions with expiry need none: the peer has them.
 import { Session, Subscription } from '../session/session.ts'
 import { InterestCount } from '../topic/interest.ts'
-import { isShared } from '../topic/name.ts'
+import { isShared, isSys } from '../topic/name.ts'
 import { OpKind, type PickWire } from '../wire/peer_message.ts'
 import type { BrokerNode } from './node.ts'
 
@@ -17,12 +17,15 @@ export class Interest {
     this.node = node
   }
 
+  /** What a node tells of itself ($SYS) is not the peer's to forward. */
   add(client: string, filter: string): void {
+    if (isSys(filter)) return
     if (isShared(filter)) this.tellMembers([[filter, client]], [])
     else if (this.own.add(filter)) this.tell([filter], [])
   }
 
   remove(client: string, filter: string): void {
+    if (isSys(filter)) return
     if (isShared(filter)) this.tellMembers([], [[filter, client]])
     else if (this.own.remove(filter)) this.tell([], [filter])
   }
@@ -33,7 +36,7 @@ export class Interest {
     const left: PickWire[] = []
     for (const { filter, shared } of session.subscriptions.values())
       if (shared) left.push([filter, session.clientId])
-      else if (this.own.remove(filter)) gone.push(filter)
+      else if (!isSys(filter) && this.own.remove(filter)) gone.push(filter)
     this.tell([], gone)
     this.tellMembers([], left)
   }

@@ -43,6 +43,7 @@ import { Router } from './router.ts'
 import { Shares } from './shares.ts'
 import { Snapshots } from './snapshots.ts'
 import { inspect, statusOf } from './status.ts'
+import { SysTree } from './sys_tree.ts'
 import { Turns } from './turns.ts'
 
 export class BrokerNode implements Broker {
@@ -72,6 +73,7 @@ export class BrokerNode implements Broker {
   readonly shares: Shares
   readonly pairing: Pairing
   readonly flusher: Flusher
+  readonly sys: SysTree
   private readonly listing = new Listing(this)
   readonly metrics = new Metrics()
   readonly traffic = new Traffic()
@@ -96,7 +98,6 @@ export class BrokerNode implements Broker {
   sequence = 0
   minted = 0
   connections = 0
-  linkBytesIn = 0
   /** Round trip of the last heartbeat. */
   lagMs = 0
   /** Hybrid clock: wall ms in ticks, never behind what was seen of the peer. */
@@ -149,6 +150,7 @@ export class BrokerNode implements Broker {
     this.peerInterest = new Session('', false, false, { epoch: 0, minter: this.boot, n: 0 }, 0)
     this.pairing = new Pairing(this, record)
     addGauges(this)
+    this.sys = new SysTree(this)
     if (image !== null) loadImage(this, image)
     this.pairing.start()
   }
@@ -244,7 +246,7 @@ export class BrokerNode implements Broker {
 
   /** @param bytes borrowed until it returns */
   linkData(bytes: Uint8Array): void {
-    this.linkBytesIn += bytes.length
+    this.metrics.add('link_bytes_in', bytes.length)
     this.begin()
     this.pairing.link.data(bytes)
   }

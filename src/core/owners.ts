@@ -17,6 +17,8 @@ import { nextToken, promote } from './promote.ts'
 export class Owners {
   /** Offline sessions by the time they end. */
   readonly expiry = new Timers<string>()
+  /** Most clients that were connected at once. */
+  connectionsPeak = 0
   private readonly node: BrokerNode
 
   constructor(node: BrokerNode) {
@@ -105,7 +107,11 @@ export class Owners {
     writeConnackAccept(c, present)
     c.opened()
     if (c.keepAliveMs > 0) node.keepAlive.set(c, node.now + c.keepAliveMs)
-    if (present) resume(c, session)
+    this.connectionsPeak = Math.max(this.connectionsPeak, node.live.size)
+    if (present) {
+      resume(c, session)
+      node.sys.resumed(session)
+    }
     node.metrics.add('connects')
     node.ports.log.event('connect', {
       client: session.clientId,

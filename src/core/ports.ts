@@ -73,6 +73,8 @@ export type Ports = {
   readonly link: LinkPort
   readonly store: StorePort
   readonly log: LogPort
+  /** Bytes of memory that the process has. */
+  memoryBytes(): number
   /** Left out: clients are not asked who they are. */
   readonly auth?: AuthPort
 }
@@ -107,6 +109,8 @@ export type NodeConfig = {
   readonly topicAliasMaximum: number
   /** How the members of a shared subscription take turns. */
   readonly sharedStrategy: SharedStrategy
+  /** How often changed values of $SYS are told; 0: there is no $SYS. */
+  readonly sysIntervalMs: number
   /** 32 random bits of this start, and 96 for ids it makes up. */
   readonly nonce: number
   readonly seed: number

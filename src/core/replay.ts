@@ -1,6 +1,7 @@
 // Replay: the retained messages that a new subscription asks for, to its session. Knows nothing of when it asks.
 import { expiryLeft } from '../session/message.ts'
 import type { Session } from '../session/session.ts'
+import { isSys } from '../topic/name.ts'
 import type { BrokerNode } from './node.ts'
 import { emitEnqueued } from './promote.ts'
 
@@ -9,6 +10,7 @@ export function replayRetained(node: BrokerNode, session: Session, filter: strin
   const { pub } = delivery
   const sub = session.subscriptions.get(filter)
   if (sub === undefined) return
+  if (isSys(filter)) return node.sys.replay(sub)
   node.retained.tree.match(filter, (_topic, item) => {
     const { message } = item
     if (message === null || message.expiresAt <= node.now) return

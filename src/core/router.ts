@@ -51,7 +51,9 @@ export class Router {
   /** The will of a connection that ended: the PUB op says so, that it is sent once. */
   publishWill(client: string, connId: ConnId, will: Will): void {
     const { node, pub } = this
-    pub.begin(node.topics.intern(will.topic), will.qos, will.retain, client)
+    const topic = node.topics.intern(will.topic)
+    if (topic.reserved) return node.metrics.add('dropped_sys_topic')
+    pub.begin(topic, will.qos, will.retain, client)
     pub.content(will.payload, 0, will.payload.length, will.props, will.expiry)
     this.publish(null, 0, [client, connId.boot, connId.n])
     pub.end()
@@ -312,6 +314,50 @@ export class Router {
     }
   }
 
+  // ---- from this node itself
+
+  /** How many of those connected here want the topic. */
+  audience(topic: TopicRef): number {
+    const { targets, groups } = this.routes.of(topic)
+    let n = 0
+    for (const { session } of targets) if (isHere(session)) n++
+    if (groups !== null) for (const group of groups) if (group.members.some(({ session }) => isHere(session))) n++
+    return n
+  }
+
+  /** A value that this node alone tells, to those connected here: QoS 0, kept by nobody. */
+  tell(topic: TopicRef, payload: Uint8Array): void {
+    const { targets, groups } = this.routes.of(topic)
+    this.beginValue(topic, payload)
+    for (const { session, retainAsPublished, ids } of targets)
+      if (isHere(session))
+        this.delivery.send(session.attachment as Connection, 0, 0, retainAsPublished, ids, targets.length > 1)
+    if (groups !== null)
+      for (const group of groups) {
+        const sub = this.node.shares.pickHere(group)
+        if (sub !== null) this.sendValue(sub, sub.retainAsPublished)
+      }
+    this.pub.end()
+  }
+
+  /** The same for a new subscription. */
+  tellOne(sub: Subscription, topic: TopicRef, payload: Uint8Array): void {
+    this.beginValue(topic, payload)
+    this.sendValue(sub, true)
+    this.pub.end()
+  }
+
+  private sendValue(sub: Subscription, retain: boolean): void {
+    const c = sub.session.attachment as Connection | null
+    if (c !== null) this.delivery.send(c, 0, 0, retain, sub.id === 0 ? null : [sub.id], false)
+  }
+
+  private beginValue(topic: TopicRef, payload: Uint8Array): void {
+    this.pub.begin(topic, 0, true, '')
+    this.pub.content(payload, 0, payload.length, null, -1)
+    this.delivery.begin()
+  }
+
   /** What a session would get of a message, by its subscriptions as they are now; null: nothing that must be kept. */
   wanted(session: Session, message: Message): Want | null {
     const subs: Subscription[] = []
@@ -329,4 +375,9 @@ export class Router {
     for (const t of this.routes.of(topic).targets) if (!t.session.mine && t.session.durable) sessions.push(t.session)
     return sessions
   }
+}
+
+/** Its client is connected to this node. */
+function isHere(session: Session): boolean {
+  return session.mine && session.attachment !== null
 }

@@ -42,6 +42,11 @@ export class Shares implements Judge<Subscription> {
     return this.pickIn(scope, group, qos, publisher)
   }
 
+  /** ... among those connected to this node, with QoS 0. */
+  pickHere(group: ShareGroup<Subscription>): Subscription | null {
+    return this.pickIn('mine', group, 0, '')
+  }
+
   private pickIn(scope: Scope, group: ShareGroup<Subscription>, qos: QoS, publisher: string): Subscription | null {
     const { config, prng } = this.node
     this.scope = scope

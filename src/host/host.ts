@@ -116,7 +116,8 @@ export class Host {
     this.store = store
     this.authenticator = this.makeAuthenticator()
     const auth = this.authenticator === null ? {} : { auth: this.authenticator }
-    const ports: Ports = { link: this.link ?? NO_LINK, store, log: this.log, ...auth }
+    const memoryBytes = () => process.memoryUsage.rss()
+    const ports: Ports = { link: this.link ?? NO_LINK, store, log: this.log, memoryBytes, ...auth }
     const node = makeNode(config, record, image, ports, monotonicMs(), wallMs())
     this.onSignals()
     loop.attach(node)

@@ -47,6 +47,8 @@ export class Sessions {
   queuedBytes = 0
   subscriptionCount = 0
   private bornLast = 0
+  /** Of these, shared ones. */
+  sharedCount = 0
   /** Sessions that this node owns. */
   ownedCount = 0
 
@@ -69,7 +71,10 @@ export class Sessions {
 
   /** Ends it: subscriptions, queue and identifiers go with it. */
   end(session: Session): void {
-    for (const sub of session.subscriptions.values()) this.unfile(sub)
+    for (const sub of session.subscriptions.values()) {
+      this.unfile(sub)
+      if (sub.shared) this.sharedCount--
+    }
     this.subscriptionCount -= session.subscriptions.size
     for (const entry of session.queue) {
       entry.gone = true
@@ -102,7 +107,10 @@ export class Sessions {
       if (old !== undefined) this.unfile(old) // [MQTT-3.8.4-3]
       this.file(sub)
     }
-    if (old === undefined) this.subscriptionCount++
+    if (old === undefined) {
+      this.subscriptionCount++
+      if (sub.shared) this.sharedCount++
+    }
     if (session.durable) {
       this.journal.subscription(session, filter)
       this.journal.session(session)
@@ -116,6 +124,7 @@ export class Sessions {
     session.subscriptions.delete(filter)
     this.unfile(sub)
     this.subscriptionCount--
+    if (sub.shared) this.sharedCount--
     if (session.durable) {
       this.journal.subscription(session, filter)
       this.journal.session(session)

@@ -62,6 +62,11 @@ export class FilterTree<V> {
     return true
   }
 
+  /** Some filter has this as its first level, and no wildcard. */
+  leadsTo(level: string): boolean {
+    return this.root.children?.has(level) === true
+  }
+
   /** Appends every value whose filter matches: once per filter, values under one filter in the order they were added. */
   match(topic: string, out: V[]): void {
     const levels = topic.split('/')

@@ -4,6 +4,8 @@ import { LIMITS } from '../base/limits.ts'
 const SHARE_PREFIX = '$share/'
 /** The older way to share a subscription; it names no group. */
 const QUEUE_PREFIX = '$queue/'
+/** First level of what a broker tells of itself. */
+export const SYS = '$SYS'
 
 const NUL = 0x00
 const HASH = 0x23
@@ -62,6 +64,11 @@ export function topicFilter(filter: string): string {
 /** True when messages to such topics are out of reach for filters that begin with a wildcard. */
 export function isDollar(topic: string): boolean {
   return topic.charCodeAt(0) === DOLLAR
+}
+
+/** True for a topic, or a filter of topics, that only the broker itself publishes to. */
+export function isSys(name: string): boolean {
+  return name.startsWith(SYS) && (name.length === SYS.length || name.charCodeAt(SYS.length) === SLASH)
 }
 
 /**

@@ -1,11 +1,14 @@
 // Topics: one object per topic name in use, so that what is known of a topic is found without looking it up again.
 // Knows neither what a route is nor which connection uses the name.
 import { copyBytes, NO_BYTES, utf8, utf8Text } from '../base/bytes.ts'
+import { isSys } from './name.ts'
 
 export class TopicRef {
   readonly name: string
   /** The name as UTF-8; never written to. */
   readonly bytes: Uint8Array
+  /** Only the broker itself publishes to it. */
+  readonly reserved: boolean
   /** Version of the subscriptions that `route` was computed from; -1: none yet. */
   version = -1
   /** Cached by the core, which alone knows its type. */
@@ -14,6 +17,7 @@ export class TopicRef {
   constructor(name: string, bytes: Uint8Array) {
     this.name = name
     this.bytes = bytes
+    this.reserved = isSys(name)
   }
 }
 

@@ -194,6 +194,7 @@ export function nodeConfig(profile: Profile, name: string, prng: Prng, off: Read
     retainAvailable: true,
     topicAliasMaximum: 65_535,
     sharedStrategy: 'round-robin',
+    sysIntervalMs: 500,
     nonce: prng.int(0, 0xffff_ffff),
     seed: prng.int(1, 0xffff_ffff),
     mutations: off,

@@ -253,6 +253,7 @@ export class SimNode {
           if (world.tracing) world.remark(this.name, `${name} ${JSON.stringify(fields)}`)
         },
       },
+      memoryBytes: () => 0,
     }
   }
 }

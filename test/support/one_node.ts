@@ -41,6 +41,7 @@ export const CONFIG: NodeConfig = {
   retainAvailable: true,
   topicAliasMaximum: LIMITS.topicAliasMaximum,
   sharedStrategy: 'round-robin',
+  sysIntervalMs: LIMITS.sysIntervalMs,
   nonce: 7,
   seed: 7,
   mutations: new Set(),
@@ -88,7 +89,14 @@ class Member {
             (request, answer) => void this.authAsked.push(() => this.node.authentication.answered(request, answer)),
             deriveAtOnce,
           )
-    const ports = { link, store, log, ...(this.authenticator === null ? {} : { auth: this.authenticator }) }
+    const memoryBytes = () => 64 << 20
+    const ports = {
+      link,
+      store,
+      log,
+      memoryBytes,
+      ...(this.authenticator === null ? {} : { auth: this.authenticator }),
+    }
     this.node = new BrokerNode({ ...CONFIG, ...config }, null, null, ports, now, WALL_MS)
   }
 

@@ -127,4 +127,17 @@ test('100 000 filters are added and matched without looking at each other', () =
   for (let i = 0; i < 100_000; i++) assert.is(found(tree, `device/${i}/command/x`)[0], i)
 })
 
+test('it knows whether some filter begins with a level, wildcards aside', () => {
+  const tree = new FilterTree<string>()
+  assert.not(tree.leadsTo('$SYS'))
+  for (const filter of ['#', '+/x', '$SYSTEM/#', 'a/$SYS']) tree.add(filter, filter)
+  assert.not(tree.leadsTo('$SYS'))
+  tree.add('$SYS/#', 'x')
+  tree.add('$SYS/+/y', 'x')
+  tree.remove('$SYS/#', 'x')
+  assert.ok(tree.leadsTo('$SYS'))
+  tree.remove('$SYS/+/y', 'x')
+  assert.not(tree.leadsTo('$SYS'))
+})
+
 test.run()

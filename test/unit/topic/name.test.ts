@@ -3,6 +3,7 @@ import { LIMITS } from '../../../src/base/limits.ts'
 import {
   canonicalFilter,
   isShared,
+  isSys,
   matches,
   shareName,
   topicFilter,
@@ -134,6 +135,12 @@ test('[MQTT-4.7.2-1] a filter that begins with a wildcard matches no topic that 
 test('[MQTT-4.7.3-4] names are compared as they are, in no normal form', () => {
   assert.not(matches('caf\u00e9', 'cafe\u0301'))
   assert.not(matches('ACCOUNTS', 'Accounts'))
+})
+
+test('$SYS and all below it are the broker’s own, and nothing else', () => {
+  for (const name of ['$SYS', '$SYS/', '$SYS/broker/uptime', '$SYS/#', '$SYS/+/x']) assert.ok(isSys(name), name)
+  for (const name of ['', '$', '$SY', '$SYSTEM', '$SYS2/x', '$sys/x', 'SYS', '/$SYS', 'a/$SYS/b', '$share/g/$SYS/#'])
+    assert.not(isSys(name), name)
 })
 
 test.run()
