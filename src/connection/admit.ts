@@ -3,6 +3,7 @@
 import type { Connect } from '../wire/packet.ts'
 import { Reason } from '../wire/reason.ts'
 import type { Connection } from './connection.ts'
+import { takesConnack } from './send_connack.ts'
 import { move } from './states.ts'
 
 /** The client is who it says it is, or nobody asks: the broker decides who owns the session. */
@@ -10,6 +11,7 @@ export function admit(c: Connection, packet: Connect): void {
   const { broker } = c
   if (broker.fullFor(packet.clientId)) return turnBack(c, Reason.serverBusy, 'too many connections')
   if (!broker.admitting) return turnBack(c, Reason.serverUnavailable, 'not ready')
+  if (!takesConnack(c)) return turnBack(c, Reason.packetTooLarge, 'CONNACK is larger than the client takes')
   c.state = move(c.state, 'claiming')
   c.decoder.pause()
   broker.connect(c, packet)

@@ -8,7 +8,7 @@ import type { Entry } from '../session/queue.ts'
 import { type Attachment, NO_ENTRIES, type Session } from '../session/session.ts'
 import type { TopicRef } from '../topic/topics.ts'
 import { Decoder } from '../wire/decoder.ts'
-import { writeDisconnect, writePingresp } from '../wire/encoder.ts'
+import { writePingresp } from '../wire/encoder.ts'
 import {
   type AckType,
   type Connect,
@@ -28,6 +28,7 @@ import { onDisconnect } from './on_disconnect.ts'
 import { onPublish } from './on_publish.ts'
 import { onSubscribe, onUnsubscribe } from './on_subscribe.ts'
 import { writeConnackRefusal } from './send_connack.ts'
+import { sayWhy } from './sizes.ts'
 import { type ConnectionState, type Exchange, move } from './states.ts'
 
 /** The socket, as far as a connection may know it. */
@@ -41,9 +42,6 @@ export interface Socket {
   end(reason: number): void
 }
 
-/** A DISCONNECT with nothing but its reason; what a property of ASCII text takes besides the text. */
-const DISCONNECT_BYTES = 3
-const TEXT_PROPERTY_BYTES = 3
 const NO_GATES: number[] = Object.freeze([]) as unknown as number[]
 
 export class Connection implements PacketSink, Attachment {
@@ -297,28 +295,9 @@ export class Connection implements PacketSink, Attachment {
     if (this.state === 'closing' || this.state === 'closed') return
     this.endReason = reason
     const wasOpen = this.state === 'open'
-    if (wasOpen) this.sayWhy(reason, text, serverReference)
+    if (wasOpen) sayWhy(this, reason, text, serverReference)
     this.close()
     this.broker.ended(this, clean)
-  }
-
-  /** DISCONNECT, where the client's version has one and it takes so many bytes [MQTT-3.1.2-24]. */
-  private sayWhy(reason: number, text: string, serverReference?: string): void {
-    if (this.version !== 5 || this.maximumPacketSize < DISCONNECT_BYTES) return
-    const bare =
-      DISCONNECT_BYTES + 1 + (serverReference === undefined ? 0 : TEXT_PROPERTY_BYTES + serverReference.length)
-    const says = this.inWords(text, bare)
-    writeDisconnect(this.writer(PacketType.disconnect), {
-      reason,
-      ...(says ? { reasonString: text } : {}),
-      ...(serverReference === undefined || bare > this.maximumPacketSize ? {} : { serverReference }),
-    })
-  }
-
-  /** Is a reason said in words? Only to who wants them and takes them [MQTT-3.2.2-19] [MQTT-3.14.2-3]. @param bare bytes without */
-  inWords(text: string, bare: number): boolean {
-    if (!this.requestProblemInformation || text === '') return false
-    return bare + TEXT_PROPERTY_BYTES + text.length <= this.maximumPacketSize
   }
 
   /** Nothing more is read; closed once the last bytes are out. */
@@ -343,7 +322,7 @@ export class Connection implements PacketSink, Attachment {
       if (i < gates.length) out.length = gates[i] as number
     }
     this.gates = NO_GATES
-    if (this.state === 'open') this.sayWhy(reason, text)
+    if (this.state === 'open') sayWhy(this, reason, text)
     else if (this.state === 'claiming' || this.state === 'authenticating') writeConnackRefusal(this, reason, text)
     this.decoder.stop()
     if (this.state !== 'closing') this.state = move(this.state, 'closing')

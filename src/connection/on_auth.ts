@@ -6,6 +6,7 @@ import { Reason } from '../wire/reason.ts'
 import { admit, turnBack } from './admit.ts'
 import type { AuthAnswer } from './authentication.ts'
 import type { Connection } from './connection.ts'
+import { takes } from './sizes.ts'
 import { move, moveExchange } from './states.ts'
 
 /** Nothing else is heard of the client until it is answered. @param password given away */
@@ -58,7 +59,10 @@ export function onAnswer(c: Connection, answer: AuthAnswer): void {
 
 function sendAuth(c: Connection, reason: number, data: Uint8Array | null): void {
   const method = c.connect?.authMethod as string
-  writeAuth(c.writer(PacketType.auth), { reason, method, ...(data === null ? {} : { data }) }) // [MQTT-4.12.0-5]
+  const fields = { reason, method, ...(data === null ? {} : { data }) } // [MQTT-4.12.0-5]
+  if (!takes(c, (w) => writeAuth(w, fields)))
+    return refuse(c, Reason.packetTooLarge, 'AUTH is larger than the client takes')
+  writeAuth(c.writer(PacketType.auth), fields)
 }
 
 function refuse(c: Connection, reason: number, text: string): void {

@@ -5,10 +5,14 @@ import { writeSuback, writeUnsuback } from '../wire/encoder.ts'
 import { PacketType, type Subscribe, type SubscribeRequest, type Unsubscribe } from '../wire/packet.ts'
 import { Reason } from '../wire/reason.ts'
 import type { Connection } from './connection.ts'
+import { takesCodes } from './sizes.ts'
+
+const NO_ANSWER = 'the answer is larger than the client takes'
 
 export function onSubscribe(c: Connection, packet: Subscribe): void {
   const { broker, session } = c
   if (session === null || c.version === 0) return c.early()
+  if (!takesCodes(c, packet.subscriptions.length)) return c.fail(Reason.packetTooLarge, NO_ANSWER)
   const { qosMax } = broker.policy
   const codes: number[] = []
   const accepted: SubscribeRequest[] = []
@@ -54,6 +58,7 @@ function refusalOf(c: Connection, request: SubscribeRequest): number {
 export function onUnsubscribe(c: Connection, packet: Unsubscribe): void {
   const { broker, session } = c
   if (session === null || c.version === 0) return c.early()
+  if (!takesCodes(c, packet.filters.length)) return c.fail(Reason.packetTooLarge, NO_ANSWER)
   const codes = packet.filters.map((filter) =>
     broker.unsubscribe(session, canonicalFilter(filter)) ? Reason.success : Reason.noSubscriptionExisted,
   )

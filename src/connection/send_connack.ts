@@ -1,16 +1,25 @@
 // Send CONNACK: the answer to CONNECT, with what a 5.0 client must know of this server.
 import { type ConnackFields, writeConnack } from '../wire/encoder.ts'
-import { PacketType, SESSION_NEVER_EXPIRES } from '../wire/packet.ts'
+import { type Connect, PacketType, SESSION_NEVER_EXPIRES } from '../wire/packet.ts'
 import { Reason, returnCodeV3 } from '../wire/reason.ts'
 import type { Connection } from './connection.ts'
+import { inWords, takes } from './sizes.ts'
 
 /** A refusal of 5.0 without properties. */
 const REFUSAL_BYTES = 5
 
 export function writeConnackAccept(c: Connection, sessionPresent: boolean): void {
+  if (c.version !== 0) writeConnack(c.writer(PacketType.connack), c.version, accepting(c, sessionPresent))
+}
+
+/** Who does not take its CONNACK cannot be served. */
+export function takesConnack(c: Connection): boolean {
+  return c.version !== 5 || takes(c, (w) => writeConnack(w, 5, accepting(c, false)))
+}
+
+function accepting(c: Connection, sessionPresent: boolean): ConnackFields {
   const { policy } = c.broker
-  const { connect } = c
-  if (connect === null || c.version === 0) return
+  const connect = c.connect as Connect
   const fields: ConnackFields = { sessionPresent, reason: Reason.success }
   if (c.version === 5) {
     if (policy.sessionExpiryMax < SESSION_NEVER_EXPIRES && connect.sessionExpiry === policy.sessionExpiryMax)
@@ -25,7 +34,7 @@ export function writeConnackAccept(c: Connection, sessionPresent: boolean): void
     if (c.authData !== null) fields.authData = c.authData
     if (policy.keepAliveMax > 0 && connect.keepAlive === policy.keepAliveMax) fields.serverKeepAlive = connect.keepAlive // [MQTT-3.2.2-21]
   }
-  writeConnack(c.writer(PacketType.connack), c.version, fields)
+  return fields
 }
 
 export function writeConnackRefusal(c: Connection, reason: number, text: string): void {
@@ -35,6 +44,6 @@ export function writeConnackRefusal(c: Connection, reason: number, text: string)
   writeConnack(c.writer(PacketType.connack), version, {
     sessionPresent: false,
     reason,
-    ...(version === 5 && c.inWords(text, REFUSAL_BYTES) ? { reasonString: text } : {}),
+    ...(version === 5 && inWords(c, text, REFUSAL_BYTES) ? { reasonString: text } : {}),
   })
 }

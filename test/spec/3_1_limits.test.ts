@@ -96,7 +96,7 @@ alone('[MQTT-3.1.2-24]', 'the last byte counts', (w) => {
 })
 
 /** Each packet the server answers to these, however wrong or right, keeps within so many bytes. */
-const SMALL = 14
+const SMALL = 20
 
 alone(
   '[MQTT-3.1.2-24] [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2] [MQTT-3.5.2-3] [MQTT-3.6.2-2] [MQTT-3.6.2-3] [MQTT-3.7.2-2] [MQTT-3.7.2-3] [MQTT-3.9.2-1] [MQTT-3.9.2-2] [MQTT-3.11.2-1] [MQTT-3.11.2-2]',
@@ -128,34 +128,64 @@ alone(
   '[MQTT-3.1.2-24] [MQTT-3.14.2-3] [MQTT-3.14.2-4]',
   'no reason string and no user property makes DISCONNECT larger than the client takes',
   (w) => {
-    for (const size of [SMALL, 4, 3, 2]) {
+    for (let size = SMALL; size < 60; size++)
       for (const fault of [[0x36, 3, 0, 1, 0x74], [0x00, 0], [0xd0, 0], frame(0x30, 'a/+', [0])]) {
-        const c = w.connect('c', { maximumPacketSize: 100 })
-        c.disconnect()
-        const small = w.open('small')
-        small.sendConnect({ maximumPacketSize: size })
-        small.takeAll()
-        small.heard = []
-        small.raw(fault)
-        for (const bytes of small.heard) assert.ok(bytes.length <= size, `${bytes.length} bytes of ${size}`)
-        assert.ok(small.closed)
+        const c = w.connect('c', { maximumPacketSize: size })
+        c.heard = []
+        c.raw(fault)
+        c.expect('disconnect')
+        for (const bytes of c.heard) assert.ok(bytes.length <= size, `${bytes.length} bytes of ${size}`)
+        assert.ok(c.closed)
       }
-    }
   },
 )
 
 alone(
-  '[MQTT-3.2.2-19] [MQTT-3.2.2-20]',
+  '[MQTT-3.1.2-24] [MQTT-3.2.2-19] [MQTT-3.2.2-20]',
   'no reason string and no user property makes CONNACK larger than the client takes',
   (w) => {
-    const c = w.open('x'.repeat(5000))
-    c.heard = []
-    c.sendConnect({ maximumPacketSize: SMALL })
-    assert.is(c.expect('connack').reason, 0x85)
-    for (const bytes of c.heard) assert.ok(bytes.length <= SMALL, `${bytes.length} bytes`)
-    assert.ok(c.closed)
+    for (let size = 5; size < 60; size++) {
+      const c = w.open('x'.repeat(5000))
+      c.heard = []
+      c.sendConnect({ maximumPacketSize: size })
+      assert.is(c.expect('connack').reason, 0x85)
+      for (const bytes of c.heard) assert.ok(bytes.length <= size, `${bytes.length} bytes of ${size}`)
+      assert.ok(c.closed)
+    }
   },
 )
+
+everywhere('[MQTT-3.1.2-24]', 'who does not take its CONNACK is refused, and its session left alone', (w) => {
+  let c = w.connect('c', kept(5))
+  for (let size = 1; size < 18; size++) {
+    const small = w.open('c')
+    small.heard = []
+    small.sendConnect({ cleanStart: true, maximumPacketSize: size })
+    for (const bytes of small.heard) assert.ok(bytes.length <= size, `${bytes.length} bytes of ${size}`)
+    for (const answer of small.takeAll()) assert.is(answer.cmd === 'connack' && answer.reason, 0x95)
+    assert.ok(small.closed)
+  }
+  assert.not(c.closed)
+  c = w.connect('c', kept(5))
+  assert.is(c.present, true)
+})
+
+alone('[MQTT-3.1.2-24]', 'who asks for more codes than it takes is told 0x95, and nothing is subscribed', (w) => {
+  const filters = Array.from({ length: 100 }, (_, i) => ({ filter: `t/${i}`, qos: 0 as const }))
+  for (const act of ['subscribe', 'unsubscribe'] as const) {
+    const c = w.connect('c', { ...kept(5), maximumPacketSize: 104 })
+    c.heard = []
+    if (act === 'subscribe') c.sendSubscribe(filters)
+    else c.sendUnsubscribe(...filters.map(({ filter }) => filter))
+    c.expectDisconnect(0x95)
+    for (const bytes of c.heard) assert.ok(bytes.length <= 104)
+  }
+  const c = w.connect('c', { ...kept(5), maximumPacketSize: 105 })
+  assert.is(c.present, true)
+  c.publish('t/7', 'x')
+  c.expectNothing()
+  assert.is(c.subscribe(filters).length, 100)
+})
 
 // ---- who wants to hear what
 
