@@ -2,6 +2,7 @@
 // and with sessions that move between two steps. Black-box: it hands out clients, never a node.
 
 import type { NodeConfig } from '../../src/core/ports.ts'
+import type { Users } from '../../src/host/users.ts'
 import type { ConnectFields } from '../../src/wire/client_encoder.ts'
 import type { Version } from '../../src/wire/packet.ts'
 import { OneNode, type SpecClient, TwoNodes } from './one_node.ts'
@@ -15,6 +16,9 @@ export function kept(version: Version): Partial<ConnectFields> {
   return version === 5 ? { version, cleanStart: false, sessionExpiry: 100 } : { version, cleanStart: false }
 }
 
+/** Of each node; without users nobody is asked who they are. */
+export type Setting = Partial<NodeConfig> & { readonly users?: Users }
+
 /** Where a test's clients connect, though the test does not say where. */
 export class Stage {
   readonly arrangement: Arrangement
@@ -24,9 +28,9 @@ export class Stage {
   /** By client id: how it connected last, and to which node of the pair. */
   private readonly places = new Map<string, { node: 0 | 1; fields: Partial<ConnectFields> }>()
 
-  constructor(arrangement: Arrangement, config: Partial<NodeConfig>) {
+  constructor(arrangement: Arrangement, { users, ...config }: Setting) {
     this.arrangement = arrangement
-    this.world = arrangement === 'one node' ? new OneNode(config) : new TwoNodes(config)
+    this.world = new (arrangement === 'one node' ? OneNode : TwoNodes)(config, users)
   }
 
   /**
@@ -79,7 +83,7 @@ export class Stage {
 /** Tags of the statements a test holds: of MQTT 5.0, or of each version it is run with. */
 export type Tags = string | { readonly 5?: string; readonly 4?: string }
 type Act = (stage: Stage, version: 4 | 5) => void
-type Write = (tags: Tags, says: string, act: Act, config?: Partial<NodeConfig>) => void
+type Write = (tags: Tags, says: string, act: Act, setting?: Setting) => void
 
 /** The two ways to write a test of a suite: for one client on one node, and for all the rest. */
 export function stages(test: ReturnType<typeof suite>): { alone: Write; everywhere: Write } {
@@ -89,15 +93,15 @@ export function stages(test: ReturnType<typeof suite>): { alone: Write; everywhe
     if (four !== undefined) add(`${four} 3.1.1: ${says}`, 4)
   }
   return {
-    alone: (tags, says, act, config = {}) =>
+    alone: (tags, says, act, setting = {}) =>
       write(tags, says, (title, version) => {
-        test(title, () => act(new Stage('one node', config), version))
+        test(title, () => act(new Stage('one node', setting), version))
       }),
-    everywhere: (tags, says, act, config = {}) =>
+    everywhere: (tags, says, act, setting = {}) =>
       write(tags, says, (title, version) => {
         for (const arrangement of ARRANGEMENTS)
           test(`${title} (${arrangement})`, () => {
-            const stage = new Stage(arrangement, config)
+            const stage = new Stage(arrangement, setting)
             act(stage, version)
             if (arrangement === 'hand-over' && !stage.moved) throw new Error('no session moved in this test')
           })

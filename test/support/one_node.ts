@@ -231,10 +231,11 @@ export class OneNode extends World {
 export class TwoNodes extends World {
   protected readonly members: readonly [Member, Member]
 
-  constructor(config: Partial<NodeConfig> = {}) {
+  /** @param users null: nobody is asked who they are */
+  constructor(config: Partial<NodeConfig> = {}, users: Users | null = null) {
     super()
     const member = (name: string, nonce: number) =>
-      new Member({ ...config, name, nonce, seed: nonce, paired: true }, this.now)
+      new Member({ ...config, name, nonce, seed: nonce, paired: true }, this.now, users)
     this.members = [member('a', 7), member('b', 8)]
     this.drive()
     this.a.linkOpened({ peerName: 'b' })
