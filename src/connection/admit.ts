@@ -17,13 +17,13 @@ export function admit(c: Connection, packet: Connect): void {
   broker.connect(c, packet)
 }
 
-/** CONNECT is refused, and the access log says so. */
-export function turnBack(c: Connection, reason: number, text: string): void {
+/** CONNECT is refused, and the access log says so. @param username as the client has named itself, where it has */
+export function turnBack(c: Connection, reason: number, text: string, username: string | null = null): void {
   const { connect } = c
   c.broker.count('connects_refused')
   c.broker.log('connect_refused', {
     client: connect?.clientId ?? '',
-    username: connect?.username ?? null,
+    username: username ?? connect?.username ?? null,
     address: c.socket.address,
     why: text,
   })

@@ -6,8 +6,8 @@ export type AuthAnswer =
   | { readonly kind: 'accepted'; readonly username: string; readonly data: Uint8Array | null }
   /** The client has to answer this. */
   | { readonly kind: 'challenge'; readonly data: Uint8Array }
-  /** `why` is for the log and a 5.0 client: nothing in it tells a wrong password from an unknown user. */
-  | { readonly kind: 'refused'; readonly reason: number; readonly why: string }
+  /** `why` is for the log and a 5.0 client: nothing in it tells a wrong password from an unknown user. `username`: as claimed. */
+  | { readonly kind: 'refused'; readonly reason: number; readonly why: string; readonly username: string | null }
 
 /** Each question is answered later by onAnswer (on_auth.ts), unless it is forgotten. One question of a connection at a time. */
 export interface Authentication {

@@ -42,14 +42,15 @@ export function onAnswer(c: Connection, answer: AuthAnswer): void {
   if (answer.kind === 'challenge') {
     c.exchange = moveExchange(c.exchange, 'challenged')
     sendAuth(c, Reason.continueAuthentication, answer.data) // [MQTT-4.12.0-2]
-    return c.readOn()
+    if (c.state === 'authenticating') c.readOn()
+    return
   }
   c.exchange = moveExchange(c.exchange, 'none')
-  if (answer.kind === 'refused') return refuse(c, answer.reason, answer.why)
+  if (answer.kind === 'refused') return refuse(c, answer.reason, answer.why, answer.username)
   const packet = c.connect as Connect
   const claimed = c.state === 'open' ? c.username : packet.username
   if (claimed !== null && claimed !== answer.username)
-    return refuse(c, Reason.notAuthorized, 'authenticated as another user')
+    return refuse(c, Reason.notAuthorized, 'authenticated as another user', answer.username)
   c.broker.count('authentications_accepted')
   c.username = answer.username
   if (c.state === 'open') return sendAuth(c, Reason.success, answer.data)
@@ -61,16 +62,16 @@ function sendAuth(c: Connection, reason: number, data: Uint8Array | null): void 
   const method = c.connect?.authMethod as string
   const fields = { reason, method, ...(data === null ? {} : { data }) } // [MQTT-4.12.0-5]
   if (!takes(c, (w) => writeAuth(w, fields)))
-    return refuse(c, Reason.packetTooLarge, 'AUTH is larger than the client takes')
+    return refuse(c, Reason.packetTooLarge, 'AUTH is larger than the client takes', c.username)
   writeAuth(c.writer(PacketType.auth), fields)
 }
 
-function refuse(c: Connection, reason: number, text: string): void {
+function refuse(c: Connection, reason: number, text: string, username: string | null): void {
   c.broker.count('authentications_refused')
-  if (c.state === 'authenticating') return turnBack(c, reason, text) // [MQTT-4.12.0-4]
+  if (c.state === 'authenticating') return turnBack(c, reason, text, username) // [MQTT-4.12.0-4]
   c.broker.log('reauthentication_refused', {
     client: c.clientId,
-    username: c.username,
+    username,
     address: c.socket.address,
     why: text,
   })

@@ -14,9 +14,6 @@ import type { Users } from './users.ts'
 
 type Check = { readonly request: number; readonly username: string; readonly password: Uint8Array | null }
 
-const BUSY: AuthAnswer = { kind: 'refused', reason: Reason.serverBusy, why: 'too many clients are being authenticated' }
-const REFUSED: AuthAnswer = { kind: 'refused', reason: Reason.badUserNameOrPassword, why: WRONG }
-
 /** The event loop keeps a core for itself where there is more than one. */
 const CHECKS_MAX = Math.min(LIMITS.passwordChecksMax, Math.max(1, availableParallelism() - 1))
 
@@ -49,7 +46,7 @@ export class Authenticator implements AuthPort {
     const check = { request, username, password }
     if (this.underWay < CHECKS_MAX) this.check(check)
     else if (this.waiting.size < LIMITS.passwordChecksWaitingMax) this.waiting.set(request, check)
-    else this.finish(check, BUSY)
+    else this.finish(check, refusal(Reason.serverBusy, 'too many clients are being authenticated', username))
   }
 
   private check(check: Check): void {
@@ -76,7 +73,8 @@ export class Authenticator implements AuthPort {
     const given = password !== null && password.length <= LIMITS.passwordBytesMax
     // The file may have been replaced meanwhile.
     const valid = right && given && known?.equals(this.users.find(username))
-    this.finish(check, valid ? { kind: 'accepted', username, data: null } : REFUSED)
+    const refused = refusal(Reason.badUserNameOrPassword, WRONG, username)
+    this.finish(check, valid ? { kind: 'accepted', username, data: null } : refused)
   }
 
   private finish(check: Check, answer: AuthAnswer): void {
@@ -100,7 +98,7 @@ export class Authenticator implements AuthPort {
 
   askFirst(request: number, _method: string, data: Uint8Array | null): void {
     const exchange = ScramExchange.begin(data, this.users)
-    if (typeof exchange === 'string') return this.refuse(request, exchange)
+    if (typeof exchange === 'string') return this.answer(request, refusal(Reason.notAuthorized, exchange, null))
     this.exchanges.set(request, exchange)
     this.answer(request, { kind: 'challenge', data: exchange.challenge })
   }
@@ -110,12 +108,8 @@ export class Authenticator implements AuthPort {
     assert(exchange !== undefined, 'an answer belongs to a challenge')
     this.exchanges.delete(request)
     const final = exchange.finish(data, this.users)
-    if (typeof final === 'string') this.refuse(request, final)
+    if (typeof final === 'string') this.answer(request, refusal(Reason.notAuthorized, final, exchange.username))
     else this.answer(request, { kind: 'accepted', username: exchange.username, data: final })
-  }
-
-  private refuse(request: number, why: string): void {
-    this.answer(request, { kind: 'refused', reason: Reason.notAuthorized, why })
   }
 
   forget(request: number): void {
@@ -123,4 +117,8 @@ export class Authenticator implements AuthPort {
     this.waiting.get(request)?.password?.fill(0)
     this.waiting.delete(request)
   }
+}
+
+function refusal(reason: number, why: string, username: string | null): AuthAnswer {
+  return { kind: 'refused', reason, why, username }
 }

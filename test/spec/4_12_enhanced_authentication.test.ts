@@ -127,6 +127,15 @@ test('an answer to another challenge is refused with 0x87', () => {
   refused(c, 0x87)
 })
 
+test('a refused client is in the access log by the user it said it was', () => {
+  const w = world()
+  const c = w.open('c')
+  const scram = new ScramClient('al', 'guess')
+  proceed(c, scram.answer(begin(c, scram)))
+  const refusal = w.log.find(({ name }) => name === 'connect_refused')?.fields
+  assert.equal(refusal, { client: 'c', username: 'al', address: 'test:c', why: 'user name or password is wrong' })
+})
+
 test('the user name of CONNECT, where there is one, is the one that is proven', () => {
   const w = world()
   for (const [username, reason] of [
