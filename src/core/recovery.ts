@@ -1,7 +1,8 @@
 // Recovery: the image of a former start becomes live state.
 
-import type { Image } from '../session/image.ts'
+import type { Image, ShadowRow } from '../session/image.ts'
 import { Message } from '../session/message.ts'
+import { Shadow } from '../session/session.ts'
 import { deadlineOf } from './deadline.ts'
 import type { BrokerNode } from './node.ts'
 import { Presence } from './presence.ts'
@@ -58,13 +59,13 @@ export function loadImage(node: BrokerNode, image: Image): void {
     if (state > 0) sessions.markSent(session, entry, packetId, state)
     session.packetIds = positions
   }
-  for (const s of image.shadows) {
+  for (const s of inOrder(image.shadows, messages)) {
     const session = sessions.get(s.client)
     const message = messages.get(s.message)
     if (session === undefined || message === undefined || s.qos === 0) continue
-    const { qos, retain, subscriptionIds, share } = s
-    sessions.addShadow(session, { message, qos, retain, subscriptionIds, share })
-    session.shadowsStored = true
+    const shadow = new Shadow(message, s.qos, s.retain, s.subscriptionIds, s.share)
+    shadow.stored = true
+    sessions.addShadow(session, shadow)
   }
   for (const i of image.inbound) {
     const session = sessions.get(i.client)
@@ -91,4 +92,10 @@ export function loadImage(node: BrokerNode, image: Image): void {
     node.journal.hold(message)
     node.journal.release(message)
   }
+}
+
+/** In the order in which they were published, which is not that of their rows: a batch numbers messages as it meets them. */
+function inOrder(shadows: readonly ShadowRow[], messages: ReadonlyMap<number, Message>): ShadowRow[] {
+  const hlc = (s: ShadowRow): number => messages.get(s.message)?.hlc ?? 0
+  return [...shadows].sort((a, b) => hlc(a) - hlc(b))
 }

@@ -6,7 +6,7 @@ import { LIMITS } from '../base/limits.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Forward } from '../pair/out_stream.ts'
 import { expiryLeft, Message } from '../session/message.ts'
-import type { Session, Subscription } from '../session/session.ts'
+import { type Session, Shadow, type Subscription } from '../session/session.ts'
 import { matches } from '../topic/name.ts'
 import type { ShareGroup } from '../topic/share_group.ts'
 import type { TopicRef } from '../topic/topics.ts'
@@ -168,7 +168,7 @@ export class Router {
     spread.forward = true
     if (spread.recorded) {
       const message = pub.message(delivery.identify, node.now)
-      node.sessions.addForward(session, { message, qos, retain, subscriptionIds: ids, share })
+      node.sessions.addForward(session, new Shadow(message, qos, retain, ids, share))
       spread.keepers ??= []
       spread.keepers.push(session)
     }
@@ -243,7 +243,7 @@ export class Router {
     if (session.queue.count + session.shadows.length >= node.config.queuedMessagesMax)
       return node.metrics.add('dropped_queue_full')
     const { qos, retain, ids } = want
-    node.sessions.addShadow(session, { message, qos, retain, subscriptionIds: ids, share })
+    node.sessions.addShadow(session, new Shadow(message, qos, retain, ids, share))
   }
 
   /** Keeps it as its topic's retained message, as far as there is room; an empty one clears the topic. */

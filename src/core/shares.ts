@@ -4,7 +4,7 @@ import { PeerFault } from '../base/fault.ts'
 import type { Forward } from '../pair/out_stream.ts'
 import { expiryLeft, type Message } from '../session/message.ts'
 import type { Entry } from '../session/queue.ts'
-import type { Session, Subscription } from '../session/session.ts'
+import { type Session, Shadow, type Subscription } from '../session/session.ts'
 import { type Judge, Rank, type ShareGroup } from '../topic/share_group.ts'
 import type { QoS } from '../wire/packet.ts'
 import { type BounceOp, OpKind, type PickWire } from '../wire/peer_message.ts'
@@ -129,7 +129,7 @@ export class Shares implements Judge<Subscription> {
     let keepers: Session[] | null = null
     if (session.durable && want !== null) {
       const { qos, retain, ids } = want
-      node.sessions.addForward(session, { message, qos, retain, subscriptionIds: ids, share })
+      node.sessions.addForward(session, new Shadow(message, qos, retain, ids, share))
       keepers = [session]
       const claim = node.claims.open.get(session.clientId)
       if (claim?.held) node.claims.hold(claim, message, share)

@@ -37,7 +37,7 @@ export class Applier {
     this.subscriptionGone = db.prepare('DELETE FROM subscription WHERE client = ? AND filter = ?')
     this.messageGone = db.prepare('DELETE FROM message WHERE id = ?')
     this.queueGone = db.prepare('DELETE FROM queue WHERE client = ? AND pos = ?')
-    this.shadowGone = db.prepare('DELETE FROM shadow WHERE client = ?')
+    this.shadowGone = db.prepare('DELETE FROM shadow WHERE client = ? AND message = ? AND share = ?')
     this.inboundGone = db.prepare('DELETE FROM inbound WHERE client = ? AND packet_id = ?')
     this.retainedGone = db.prepare('DELETE FROM retained WHERE topic = ?')
     this.presenceGone = db.prepare('DELETE FROM presence WHERE client = ?')
@@ -79,12 +79,13 @@ export class Applier {
       const client = from.text()
       for (const statement of this.sessionGone) statement.run(client)
     }
-    for (const statement of [this.shadowGone, this.retainedGone, this.presenceGone]) {
+    for (const statement of [this.retainedGone, this.presenceGone]) {
       for (let n = from.num(); n > 0; n--) statement.run(from.text())
     }
     for (let n = from.num(); n > 0; n--) this.subscriptionGone.run(from.text(), from.text())
     for (let n = from.num(); n > 0; n--) this.messageGone.run(from.num())
     for (let n = from.num(); n > 0; n--) this.queueGone.run(from.text(), from.num())
+    for (let n = from.num(); n > 0; n--) this.shadowGone.run(from.text(), from.num(), from.text())
     for (let n = from.num(); n > 0; n--) this.inboundGone.run(from.text(), from.num())
   }
 

@@ -142,7 +142,7 @@ export function packBatch(to: Packer, batch: Batch): Packed {
 }
 
 function packGone(to: Packer, batch: Batch): void {
-  for (const gone of [batch.sessionsGone, batch.shadowsGone, batch.retainedGone, batch.presenceGone]) {
+  for (const gone of [batch.sessionsGone, batch.retainedGone, batch.presenceGone]) {
     to.num(gone.length)
     for (const key of gone) to.text(key)
   }
@@ -157,6 +157,12 @@ function packGone(to: Packer, batch: Batch): void {
   for (const { client, pos } of batch.queueGone) {
     to.text(client)
     to.num(pos)
+  }
+  to.num(batch.shadowsGone.length)
+  for (const { client, message, share } of batch.shadowsGone) {
+    to.text(client)
+    to.num(message)
+    to.text(share ?? '')
   }
   to.num(batch.inboundGone.length)
   for (const { client, packetId } of batch.inboundGone) {

@@ -119,8 +119,7 @@ export type Batch = {
   subscriptionsGone: { client: string; filter: string }[]
   messagesGone: number[]
   queueGone: { client: string; pos: number }[]
-  /** All shadows of these clients. */
-  shadowsGone: string[]
+  shadowsGone: { client: string; message: number; share: string | null }[]
   inboundGone: { client: string; packetId: number }[]
   retainedGone: string[]
   presenceGone: string[]

@@ -4,7 +4,7 @@ import type { BootId, Hlc } from '../base/brand.ts'
 import { type Batch, emptyBatch, type PresenceRow } from './image.ts'
 import type { Message } from './message.ts'
 import type { Entry } from './queue.ts'
-import type { Session } from './session.ts'
+import type { Session, Shadow } from './session.ts'
 
 /** A retained topic; message null: deleted, remembered while the peer may not know. */
 export type RetainedItem = { message: Message | null; hlc: Hlc; node: BootId; stored: boolean }
@@ -17,7 +17,7 @@ export class Journal {
   private entries: { session: Session; entry: Entry }[] = []
   private subscriptions: { session: Session; filter: string }[] = []
   private inbound: { session: Session; packetId: number }[] = []
-  private shadows: Session[] = []
+  private shadows: { session: Session; shadow: Shadow }[] = []
   private retained = new Set<string>()
   private presence = new Set<string>()
   private messages: Message[] = []
@@ -62,11 +62,11 @@ export class Journal {
     this.inbound.push({ session, packetId })
   }
 
-  shadow(session: Session): void {
+  shadow(session: Session, shadow: Shadow): void {
     this.count++
-    if (session.dirtyShadows) return
-    session.dirtyShadows = true
-    this.shadows.push(session)
+    if (shadow.dirty) return
+    shadow.dirty = true
+    this.shadows.push({ session, shadow })
   }
 
   retainedTopic(topic: string): void {
@@ -161,14 +161,16 @@ export class Journal {
         batch.inboundGone.push({ client: session.clientId, packetId })
       }
     }
-    for (const session of this.shadows) {
-      session.dirtyShadows = false
-      if (session.ended) continue
-      if (session.shadowsStored) batch.shadowsGone.push(session.clientId)
-      session.shadowsStored = session.shadows.length + session.forwards.length > 0
-      for (const kept of [session.shadows, session.forwards])
-        for (const { message, qos, retain, subscriptionIds, share } of kept)
-          batch.shadows.push({ client: session.clientId, message: rowOf(message), qos, retain, subscriptionIds, share })
+    for (const { session, shadow } of this.shadows) {
+      shadow.dirty = false
+      const { message, qos, retain, subscriptionIds, share } = shadow
+      if (shadow.gone || session.ended) {
+        if (shadow.stored && !session.ended)
+          batch.shadowsGone.push({ client: session.clientId, message: message.row, share })
+        continue
+      }
+      shadow.stored = true
+      batch.shadows.push({ client: session.clientId, message: rowOf(message), qos, retain, subscriptionIds, share })
     }
     for (const topic of this.retained) {
       const item = retainedOf(topic)

@@ -38,13 +38,32 @@ export class Subscription {
 }
 
 /** A message kept for a session that the peer owns. */
-export type Shadow = {
+export class Shadow {
   readonly message: Message
   readonly qos: 1 | 2
   readonly retain: boolean
   readonly subscriptionIds: readonly number[] | null
   /** The shared subscription it was picked by; null: none. */
   readonly share: string | null
+  /** No session keeps it any more. */
+  gone = false
+  /** It has a row on disk; its state stands in the journal's list. */
+  stored = false
+  dirty = false
+
+  constructor(
+    message: Message,
+    qos: 1 | 2,
+    retain: boolean,
+    subscriptionIds: readonly number[] | null,
+    share: string | null,
+  ) {
+    this.message = message
+    this.qos = qos
+    this.retain = retain
+    this.subscriptionIds = subscriptionIds
+    this.share = share
+  }
 }
 
 /** The connection a session is attached to, as far as a session may know it. */
@@ -89,13 +108,11 @@ export class Session {
    * after both nodes lost power would be taken for done (pair/DESIGN.md). On disk they are shadows.
    */
   forwards: Shadow[] = NO_SHADOWS
-  shadowsStored = false
   attachment: Attachment | null = null
   ended = false
   /** It has a row on disk. */
   stored = false
   dirty = false
-  dirtyShadows = false
   /** Stands in the list of sessions to pump. */
   pumping = false
   /** Sent marks and removals the peer has not been told yet. */

@@ -223,23 +223,23 @@ export class Sessions {
     if (session.shadows === NO_SHADOWS) session.shadows = []
     session.shadows.push(shadow)
     this.journal.hold(shadow.message)
-    this.journal.shadow(session)
+    this.journal.shadow(session, shadow)
   }
 
   addForward(session: Session, forward: Shadow): void {
     if (session.forwards === NO_SHADOWS) session.forwards = []
     session.forwards.push(forward)
     this.journal.hold(forward.message)
-    this.journal.shadow(session)
+    this.journal.shadow(session, forward)
   }
 
   /** The owner has it, or it is kept as a shadow: no need to keep it as a forward. */
   dropForward(session: Session, message: Message): void {
     const at = session.forwards.findIndex((f) => f.message === message)
     if (at === -1) return
-    session.forwards.splice(at, 1)
+    const [forward] = session.forwards.splice(at, 1) as [Shadow]
+    this.letGo(session, forward)
     this.journal.release(message)
-    this.journal.shadow(session)
   }
 
   /** Takes all shadows out; the caller releases their messages once they stand elsewhere. */
@@ -247,8 +247,13 @@ export class Sessions {
     const shadows = session.shadows
     if (shadows.length === 0) return []
     session.shadows = NO_SHADOWS
-    this.journal.shadow(session)
+    for (const shadow of shadows) this.letGo(session, shadow)
     return shadows
+  }
+
+  private letGo(session: Session, shadow: Shadow): void {
+    shadow.gone = true
+    this.journal.shadow(session, shadow)
   }
 
   dropShadows(session: Session): void {

@@ -17,7 +17,7 @@ export class Rows {
   private readonly subscriptions = new Map<string, Map<string, SubscriptionRow>>()
   private readonly messages = new Map<number, MessageRow>()
   private readonly queue = new Map<string, Map<number, QueueRow>>()
-  private readonly shadows = new Map<string, Map<number, ShadowRow>>()
+  private readonly shadows = new Map<string, Map<string, ShadowRow>>()
   private readonly inbound = new Map<string, Map<number, InboundRow>>()
   private readonly retained = new Map<string, RetainedRow>()
   private readonly presence = new Map<string, PresenceRow>()
@@ -34,7 +34,7 @@ export class Rows {
     for (const { client, filter } of batch.subscriptionsGone) this.subscriptions.get(client)?.delete(filter)
     for (const id of batch.messagesGone) this.messages.delete(id)
     for (const { client, pos } of batch.queueGone) this.queue.get(client)?.delete(pos)
-    for (const client of batch.shadowsGone) this.shadows.delete(client)
+    for (const row of batch.shadowsGone) this.shadows.get(row.client)?.delete(shadowKey(row))
     for (const { client, packetId } of batch.inboundGone) this.inbound.get(client)?.delete(packetId)
     for (const topic of batch.retainedGone) this.retained.delete(topic)
     for (const client of batch.presenceGone) this.presence.delete(client)
@@ -42,7 +42,7 @@ export class Rows {
     for (const row of batch.subscriptions) inner(this.subscriptions, row.client).set(row.filter, row)
     for (const row of batch.messages) this.messages.set(row.id, row)
     for (const row of batch.queue) inner(this.queue, row.client).set(row.pos, row)
-    for (const row of batch.shadows) inner(this.shadows, row.client).set(row.message, row)
+    for (const row of batch.shadows) inner(this.shadows, row.client).set(shadowKey(row), row)
     for (const row of batch.inbound) inner(this.inbound, row.client).set(row.packetId, row)
     for (const row of batch.retained) this.retained.set(row.topic, row)
     for (const row of batch.presence) this.presence.set(row.client, row)
@@ -81,6 +81,10 @@ export class Rows {
     }
     return null
   }
+}
+
+function shadowKey(row: { readonly message: number; readonly share: string | null }): string {
+  return `${row.message} ${row.share ?? ''}`
 }
 
 function inner<K, V>(table: Map<string, Map<K, V>>, key: string): Map<K, V> {

@@ -259,7 +259,7 @@ test('each kind of deletion takes its row and no other', async () => {
       subscriptionsGone: [{ client: 'a', filter: 'f' }],
       messagesGone: [1],
       queueGone: [{ client: 'a', pos: 1 }],
-      shadowsGone: ['a'],
+      shadowsGone: [{ client: 'a', message: 1, share: null }],
       inboundGone: [{ client: 'a', packetId: 1 }],
       retainedGone: ['x'],
       presenceGone: ['a'],
@@ -269,7 +269,7 @@ test('each kind of deletion takes its row and no other', async () => {
   assert.equal(column(image.subscriptions, 'filter'), ['g'])
   assert.equal(column(image.messages, 'id'), [2])
   assert.equal(column(image.queue, 'pos'), [2])
-  assert.equal(column(image.shadows, 'client'), ['b'])
+  assert.equal(image.shadows, [shadow('a', 2), shadow('b', 1)])
   assert.equal(column(image.inbound, 'packetId'), [2])
   assert.equal(column(image.retained, 'topic'), ['y'])
   assert.equal(column(image.presence, 'client'), ['b'])

@@ -7,7 +7,7 @@ import { Prng } from '../../../src/base/prng.ts'
 import type { Batch, MessageRow, QueueRow, SessionRow } from '../../../src/session/image.ts'
 import { Journal } from '../../../src/session/journal.ts'
 import { Message } from '../../../src/session/message.ts'
-import type { Session } from '../../../src/session/session.ts'
+import { type Session, Shadow } from '../../../src/session/session.ts'
 import { Sessions } from '../../../src/session/sessions.ts'
 import { TopicRef } from '../../../src/topic/topics.ts'
 import { assert, suite } from '../../support/suite.ts'
@@ -81,7 +81,7 @@ test('a session that came and went with all it had reaches no batch', () => {
   sessions.subscribe(session, 'a/#', 1, 0)
   enqueue(sessions, session)
   sessions.addInbound(session, 7)
-  sessions.addShadow(session, { message: message(), qos: 1, retain: false, subscriptionIds: null, share: null })
+  sessions.addShadow(session, new Shadow(message(), 1, false, null, null))
   sessions.end(session)
   const batch = take(sessions.journal)
   for (const [name, rows] of Object.entries(batch)) assert.is(rows.length, 0, name)
@@ -153,19 +153,18 @@ class ImageModel {
   readonly messages = new Map<number, MessageRow>()
   readonly queue = new Map<string, QueueRow>()
   readonly inbound = new Set<string>()
-  readonly shadows = new Map<string, number[]>()
+  readonly shadows = new Map<string, number>()
 
   apply(batch: Batch): void {
     for (const client of batch.sessionsGone) {
       this.sessions.delete(client)
-      for (const keys of [this.subscriptions, this.queue, this.inbound])
+      for (const keys of [this.subscriptions, this.queue, this.inbound, this.shadows])
         for (const key of [...keys.keys()]) if (key.startsWith(`${client}|`)) keys.delete(key)
-      this.shadows.delete(client)
     }
     for (const { client, filter } of batch.subscriptionsGone) this.subscriptions.delete(`${client}|${filter}`)
     for (const id of batch.messagesGone) assert.ok(this.messages.delete(id), 'only what is there is deleted')
     for (const { client, pos } of batch.queueGone) assert.ok(this.queue.delete(`${client}|${pos}`))
-    for (const client of batch.shadowsGone) this.shadows.delete(client)
+    for (const { client, message } of batch.shadowsGone) assert.ok(this.shadows.delete(`${client}|${message}`))
     for (const { client, packetId } of batch.inboundGone) assert.ok(this.inbound.delete(`${client}|${packetId}`))
     for (const row of batch.sessions) this.sessions.set(row.client, row)
     for (const row of batch.subscriptions) this.subscriptions.set(`${row.client}|${row.filter}`, row.options)
@@ -175,7 +174,7 @@ class ImageModel {
     }
     for (const row of batch.queue) this.queue.set(`${row.client}|${row.pos}`, row)
     for (const row of batch.shadows)
-      this.shadows.set(row.client, [...(this.shadows.get(row.client) ?? []), this.messages.get(row.message)!.seq])
+      this.shadows.set(`${row.client}|${row.message}`, this.messages.get(row.message)!.seq)
     for (const row of batch.inbound) this.inbound.add(`${row.client}|${row.packetId}`)
   }
 }
@@ -202,14 +201,13 @@ function compare(image: ImageModel, sessions: Sessions): void {
     for (const id of s.inbound) assert.ok(image.inbound.has(`${s.clientId}|${id}`))
     for (const sub of s.subscriptions.values())
       assert.is(image.subscriptions.get(`${s.clientId}|${sub.filter}`), sub.options)
-    assert.equal(
-      image.shadows.get(s.clientId) ?? [],
-      s.shadows.map((shadow) => shadow.message.seq),
-    )
-    for (const shadow of s.shadows) used.add(shadow.message.row)
+    for (const { message } of s.shadows) {
+      assert.is(image.shadows.get(`${s.clientId}|${message.row}`), message.seq)
+      used.add(message.row)
+    }
     inbound += s.inbound.size
     subscriptions += s.subscriptions.size
-    shadows += s.shadows.length > 0 ? 1 : 0
+    shadows += s.shadows.length
   }
   assert.is(image.queue.size, entries)
   assert.is(image.inbound.size, inbound)
@@ -248,15 +246,9 @@ test('three hundred random lives: after each batch the image is the live state',
       else if (dice === 11) sessions.addInbound(session, prng.int(1, 3))
       else if (dice === 12) sessions.deleteInbound(session, prng.int(1, 3))
       else if (dice === 13 && session.durable) {
-        if (prng.chance(0.6))
-          sessions.addShadow(session, {
-            message: prng.chance(0.5) ? last : message(),
-            qos: 1,
-            retain: false,
-            subscriptionIds: null,
-            share: null,
-          })
-        else sessions.dropShadows(session)
+        const kept = prng.chance(0.5) ? last : message()
+        if (prng.chance(0.4)) sessions.dropShadows(session)
+        else if (!sessions.has(session, kept, null)) sessions.addShadow(session, new Shadow(kept, 1, false, null, null))
       } else if (dice === 14 && session.durable)
         sessions.mint(session, token(session.token.epoch + 1), prng.chance(0.5))
       else if (dice === 15 && prng.chance(0.4)) sessions.end(session)
