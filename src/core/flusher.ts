@@ -15,6 +15,8 @@ export class Flusher {
   private barrier: Barrier | null = null
   /** With the store, oldest first. */
   private readonly flushes: Flush[] = []
+  /** Batches were handed to the operating system that the disk need not have yet. */
+  private loose = false
   /** Monotonic ms of the last batch. */
   private flushedAt: number
   private readonly node: BrokerNode
@@ -45,10 +47,10 @@ export class Flusher {
     if (this.barrier !== null && this.barrier.turn === UNSET) this.barrier.turn = this.node.turns.current - 1
   }
 
-  /** A turn without changes needs no batch; calls back where the barrier is reached. */
+  /** A turn without changes needs no batch, unless a former one is still to be synced; calls back where the barrier is reached. */
   advance(): void {
     const { turns, journal } = this.node
-    if (this.flushes.length === 0 && !journal.changed) turns.synced = turns.current - 1
+    if (this.flushes.length === 0 && !journal.changed && !this.loose) turns.synced = turns.current - 1
     const { barrier } = this
     if (barrier === null || barrier.turn === UNSET || turns.synced < barrier.turn) return
     this.barrier = null
@@ -59,8 +61,8 @@ export class Flusher {
 
   get due(): boolean {
     const { journal, config, pairing, now } = this.node
-    if (!journal.changed) return false
     const late = now - this.flushedAt >= config.flushMs
+    if (!journal.changed) return this.loose && this.flushes.length === 0 && (late || pairing.flushEagerly === 'sync')
     if (pairing.flushEagerly === 'no') return late && this.flushes.length < FLUSHES_MAX
     return this.flushes.length === 0 || (late && this.flushes.length < FLUSHES_MAX) // group commit: the rest waits for company
   }
@@ -70,11 +72,11 @@ export class Flusher {
     const { node } = this
     const { pairing } = node
     this.turnEnded()
-    if (!node.journal.changed) {
-      if (this.flushes.length === 0) this.durableUpTo(pairing.in.applied)
+    if (!this.due) {
+      const settled = !node.journal.changed && this.flushes.length === 0
+      if (settled && (!this.loose || pairing.peerAck === 'peer-write')) this.durableUpTo(pairing.in.applied)
       return
     }
-    if (!this.due) return
     const sync = pairing.flushEagerly !== 'write' || node.now - this.flushedAt >= node.config.flushMs
     const batch = node.journal.take(
       node.wallOf,
@@ -93,6 +95,7 @@ export class Flusher {
     while (this.flushes.length > 0 && (this.flushes[0] as Flush).turn <= turn) {
       const flush = this.flushes.shift() as Flush
       if (flush.sync || pairing.peerAck === 'peer-write') this.durableUpTo(flush.applied)
+      this.loose = !flush.sync
       if (flush.sync) turns.synced = Math.max(turns.synced, flush.turn)
     }
   }
@@ -108,7 +111,8 @@ export class Flusher {
   /** Monotonic ms at which the next batch may go out; Infinity: none waits, or the store has enough. */
   deadline(): number {
     const { journal, now, config } = this.node
-    if (!journal.changed || this.flushes.length >= FLUSHES_MAX) return Number.POSITIVE_INFINITY
+    const more = journal.changed || (this.loose && this.flushes.length === 0)
+    if (!more || this.flushes.length >= FLUSHES_MAX) return Number.POSITIVE_INFINITY
     return Math.max(now + 1, this.flushedAt + config.flushMs)
   }
 }
