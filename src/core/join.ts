@@ -180,6 +180,7 @@ export class Join {
   /** @param merging both went on alone: the leader takes first what was promised here */
   private follow(merging: boolean): void {
     const { node, pairing } = this
+    if (merging) pairing.merge.beforeGiving()
     if (!pairing.off('followClose')) closeClients(node, 'this node follows the other one')
     node.claims.refuse()
     node.grants.holds.clear()

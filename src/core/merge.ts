@@ -7,7 +7,7 @@ import { PeerFault } from '../base/fault.ts'
 import { sameToken, type Token } from '../base/identity.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Connection } from '../connection/connection.ts'
-import type { Session } from '../session/session.ts'
+import { type Session, Shadow } from '../session/session.ts'
 import {
   type EnqItemWire,
   type Frame,
@@ -30,6 +30,8 @@ export class Merge {
   wanted = false
   private asking = false
   private given: Iterator<Op[]> | null = null
+  /** Follower: clients that were connected here until the two met. */
+  private lively: ReadonlySet<string> = new Set()
   private head: SnapHeadOp | null = null
   private items: QueueItemWire[] = []
 
@@ -56,6 +58,11 @@ export class Merge {
 
   // ---- follower
 
+  /** Before the clients are closed for it: who has one here has the branch that goes on. */
+  beforeGiving(): void {
+    this.lively = new Set(this.node.live.keys())
+  }
+
   give(): void {
     this.given = null
   }
@@ -77,7 +84,9 @@ export class Merge {
     const { node } = this
     for (const session of [...node.sessions.byClient.values()]) {
       if (!session.durable || session.ended) continue
-      yield [headOf(session, node.now)]
+      const head = [...headOf(session, node.now)] as unknown as [...SnapHeadOp]
+      if (this.lively.has(session.clientId)) head[3] = CONNECTED
+      yield [head]
       const walk: Walk = { session, pos: session.queue.base, end: session.nextPos }
       for (let part = nextPart(walk, node.now); part !== null; part = nextPart(walk, node.now)) yield [part]
       for (const s of session.shadows) {
@@ -176,11 +185,10 @@ export class Merge {
     if (head === null) return
     this.head = null
     this.items = []
-    const [, client, tokenWire, , lineageWire, ver] = head
     const whole = [...head] as unknown as [...SnapHeadOp]
     whole[12] = items
-    const theirs = { token: tokenFromWire(tokenWire), ver, lineage: lineageFromWire(lineageWire) }
-    const ours = node.sessions.get(client)
+    const theirs = theirBranch(head)
+    const ours = node.sessions.get(head[1])
     if (ours === undefined || !ours.durable) {
       if (ours !== undefined) return // a connection without expiry is here now: it won
       installSession(node, whole, false)
@@ -189,51 +197,90 @@ export class Merge {
     }
     if (contained(theirs, ours)) return node.metrics.add('merged_contained')
     if (contained(ours, theirs)) {
-      const shadows = node.sessions.takeShadows(ours)
-      const c = ours.attachment as Connection | null
-      if (c !== null) c.disconnect(Reason.sessionTakenOver, 'the other node had the newer session', true)
-      if (node.sessions.get(client) === ours) node.sessions.end(ours)
-      const session = installSession(node, whole, false)
-      for (const s of shadows) {
-        if (!node.sessions.has(session, s.message, s.share)) node.sessions.addShadow(session, s)
-        node.journal.release(s.message)
-      }
+      this.replace(ours, whole)
       node.metrics.add('merged_replaced')
       return
     }
-    this.diverged(ours, whole, theirs.token)
+    this.diverged(ours, whole)
   }
 
-  /** Ours goes on, with the other branch's queue and subscriptions added. */
-  private diverged(ours: Session, op: SnapHeadOp, theirToken: Token): void {
+  /** Theirs stands here from now on, with what this node kept for it. */
+  private replace(ours: Session, op: SnapHeadOp): Session {
     const { node } = this
-    const [, client, , , , ver, , left, , , subs, inbound, queue] = op
+    const shadows = node.sessions.takeShadows(ours)
+    const c = ours.attachment as Connection | null
+    if (c !== null) c.disconnect(Reason.sessionTakenOver, 'the other node had the newer session', true)
+    if (node.sessions.get(op[1]) === ours) node.sessions.end(ours)
+    const session = installSession(node, op, false)
+    for (const { message, qos, retain, subscriptionIds, share } of shadows) {
+      if (!node.sessions.has(session, message, share))
+        node.sessions.addShadow(session, new Shadow(message, qos, retain, subscriptionIds, share))
+      node.journal.release(message)
+    }
+    return session
+  }
+
+  /**
+   * Both branches went on: the one with the client wins, else the one with more incarnations. The other one's queue and filters are
+   * added; where both have a filter the winner's options stand, and its QoS 2 identifiers are the session's.
+   */
+  private diverged(ours: Session, op: SnapHeadOp): void {
+    const { node } = this
+    const theirs = theirBranch(op)
+    const oursWins = ours.attachment !== null || (op[3] !== CONNECTED && ours.token.epoch >= theirs.token.epoch)
     node.metrics.add('merged_diverged')
-    node.ports.log.event('merged', { client, queued: queue.length })
+    node.ports.log.event('merged', { client: op[1], queued: op[12].length, winner: oursWins ? 'here' : 'there' })
+    const mine = { token: ours.token, ver: ours.ver, lineage: ours.lineage }
+    if (oursWins) {
+      this.graft(ours, op)
+      this.join(ours, mine, theirs)
+      return
+    }
+    const losing = headOf(ours, node.now)
+    const walk: Walk = { session: ours, pos: ours.queue.base, end: ours.nextPos }
+    for (let part = nextPart(walk, node.now); part !== null; part = nextPart(walk, node.now))
+      losing[12].push(...part[3])
+    const session = this.replace(ours, op)
+    this.graft(session, losing)
+    this.join(session, theirs, mine)
+  }
+
+  /** What only the losing branch has joins the winner. */
+  private graft(winner: Session, op: SnapHeadOp): void {
+    const { node } = this
+    const [, , , , , , , , , , subs, , queue] = op
     for (const [filter, options, id] of subs)
-      if (!ours.subscriptions.has(filter)) node.sessions.subscribe(ours, filter, options, id)
-    for (const item of queue) {
-      const [, qos, flags, ids, m, state, , share] = item
+      if (!winner.subscriptions.has(filter)) node.sessions.subscribe(winner, filter, options, id)
+    for (const [, qos, flags, ids, m, state, , share] of queue) {
       if (qos !== 1 && qos !== 2) throw new PeerFault('queue entry with a wrong QoS')
       if (state === 3) {
-        // received there already: it must not be sent again from here
-        for (const e of ours.queue)
+        // received on that branch already: it must not be sent again on this one
+        for (const e of winner.queue)
           if (e.state === 0 && e.share === (share ?? null) && e.message.seq === m[1] && e.message.origin === m[0])
-            node.sessions.dequeue(ours, e)
+            node.sessions.dequeue(winner, e)
         continue
       }
-      const before = ours.queue.count
-      this.add(ours, m, { qos, retain: (flags & 1) !== 0, ids }, share)
-      if (ours.queue.count > before && state > 0) node.metrics.add('merged_possible_duplicates')
+      const before = winner.queue.count + winner.shadows.length
+      this.add(winner, m, { qos, retain: (flags & 1) !== 0, ids }, share)
+      if (winner.queue.count + winner.shadows.length > before && state > 0)
+        node.metrics.add('merged_possible_duplicates')
     }
-    if (ours.attachment === null && left < 0) {
-      for (const id of [...ours.inbound]) node.sessions.deleteInbound(ours, id)
-      for (const id of inbound) node.sessions.addInbound(ours, id)
-    }
-    ours.lineage.push({ token: theirToken, forkVer: ver })
-    const epoch = Math.max(ours.token.epoch, theirToken.epoch) + 1
-    node.sessions.mint(ours, { epoch, minter: node.boot as BootId, n: ++node.minted }, ours.mine)
   }
+
+  /** One line again: both branches are its ancestors. */
+  private join(session: Session, winner: Branch, loser: Branch): void {
+    const { node } = this
+    session.lineage = [...winner.lineage, { token: loser.token, forkVer: loser.ver }]
+    const epoch = Math.max(winner.token.epoch, loser.token.epoch) + 1
+    node.sessions.mint(session, { epoch, minter: node.boot as BootId, n: ++node.minted }, session.mine)
+  }
+}
+
+/** In a head's field of ownership: the sender had the client until the two met. */
+const CONNECTED = 2
+
+function theirBranch(op: SnapHeadOp): Branch {
+  return { token: tokenFromWire(op[2]), ver: op[5], lineage: lineageFromWire(op[4]) }
 }
 
 /** The frame it came in is borrowed, and a session takes several. */

@@ -110,10 +110,18 @@ export class Router {
   private toSession(session: Session, qos: QoS, retain: boolean, ids: readonly number[] | null, many: boolean): void {
     const { node, spread } = this
     spread.matched = true
-    if (!session.mine && session.durable && node.pairing.ownsAll) promote(node, session)
+    if (!session.mine) this.own(session)
     if (session.mine) this.toMine(session, qos, retain, ids, many, null)
     else if (qos > 0) this.toReplica(session, qos as 1 | 2, retain, ids, null)
     else if (node.presences.get(session.clientId)?.up) spread.qos0 = true
+  }
+
+  /**
+   * The leader of a join owns all there is. Who is merely alone keeps what comes for a session of the other node until its client
+   * is here: so a split leaves it one line, not two branches.
+   */
+  private own(session: Session): void {
+    if (session.durable && this.spread.streaming && this.node.pairing.ownsAll) promote(this.node, session)
   }
 
   /** ... to the member whose turn it is. */
@@ -129,7 +137,7 @@ export class Router {
     const qos = sub.qos < pub.qos ? sub.qos : pub.qos // [MQTT-4.8.2-3]
     const retain = sub.retainAsPublished && pub.retain
     const ids = sub.id === 0 ? null : [sub.id]
-    if (!session.mine && session.durable && node.pairing.ownsAll) promote(node, session)
+    if (!session.mine) this.own(session)
     if (session.mine) return this.toMine(session, qos, retain, ids, false, sub.filter)
     if (spread.streaming) spread.pick(sub.filter, session.clientId)
     if (session.durable && qos > 0) this.toReplica(session, qos as 1 | 2, retain, ids, sub.filter)

@@ -13,6 +13,8 @@ export class Solo {
   deciding = false
   /** It goes alone only to lead the peer that has greeted it. */
   thenLead = false
+  /** Alone, and the peer is known not to serve: it has ended, left, or greeted us. Silence alone may be a cut link. */
+  certain = false
   /** The peer has said LEAVE and waits for ALONE. */
   private peerLeaves = false
   private readonly pairing: Pairing
@@ -93,8 +95,8 @@ export class Solo {
     }
     node.grants.holds.clear()
     node.claims.serve()
-    const evidence = !why.startsWith('T_')
-    node.presences.dead((p) => !p.mine, evidence ? node.config.willGraceMs : LIMITS.willMaxHoldMs)
+    this.certain = !why.startsWith('T_')
+    node.presences.dead((p) => !p.mine, this.certain ? node.config.willGraceMs : LIMITS.willMaxHoldMs)
     if (this.peerLeaves && link.up) {
       this.peerLeaves = false
       link.send([FrameKind.alone])
