@@ -122,17 +122,29 @@ export class Drainer {
 
   // ---- what goes out
 
+  /** The turn under way has changed something. */
+  private get changed(): boolean {
+    const { emitter, journal } = this.node
+    return emitter.hasOps || journal.count + emitter.count !== this.sealedAt
+  }
+
+  /** The turn with which all that was changed until now is released. */
+  get soFar(): number {
+    const { turns } = this.node
+    return this.changed ? turns.current : turns.current - 1
+  }
+
   /** Ends the turn if it changed anything: its ops become one group. */
   seal(): void {
+    if (!this.changed) return
     const { node } = this
     const { emitter, turns, pairing, grants } = node
-    const changed = node.journal.count + emitter.count
-    if (!emitter.hasOps && changed === this.sealedAt) return
+    const { hasOps } = emitter
     const { ops, forwards } = emitter.take()
     this.sealedAt = node.journal.count + emitter.count
     node.begin()
     let lsn = 0
-    if (ops.length > 0 && pairing.out.id > 0) {
+    if (hasOps && pairing.out.id > 0) {
       lsn = pairing.out.append(ops, turns.current, pairing.in.applied, forwards)
       if (grants.holds.size > 0) grants.number(turns.current, lsn)
     }

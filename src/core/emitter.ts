@@ -22,6 +22,8 @@ export class Emitter {
   private moved = new Map<Session, number[]>()
   private released = new Map<Session, number[]>()
   private lazy: Session[] = []
+  /** The turn is to make a group, whatever stands in it. */
+  private asks = false
   /** Monotonic ms since which lazy ops wait; Infinity: none. */
   lazySince = Number.POSITIVE_INFINITY
 
@@ -40,6 +42,15 @@ export class Emitter {
     this.ops.push(op)
     this.count++
     this.bytes += 32
+  }
+
+  /** A group leaves this turn even if it is empty: what hangs on it hangs on the peer's answer. @returns whether there is a stream */
+  ask(): boolean {
+    if (this.on && !this.asks) {
+      this.asks = true
+      this.count++
+    }
+    return this.on
   }
 
   /** One op about one session that this node owns. */
@@ -210,6 +221,7 @@ export class Emitter {
     const { ops, forwards } = this
     this.ops = []
     this.forwards = []
+    this.asks = false
     this.bytes = 0
     return { ops, forwards }
   }
@@ -220,7 +232,7 @@ export class Emitter {
   }
 
   get hasOps(): boolean {
-    return this.ops.length > 0 || this.enqueued.size > 0 || this.moved.size > 0 || this.released.size > 0
+    return this.asks || this.ops.length > 0 || this.enqueued.size > 0 || this.moved.size > 0 || this.released.size > 0
   }
 
   /** The stream ends: what was collected is in the state, and a snapshot will carry it. */

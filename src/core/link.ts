@@ -23,8 +23,10 @@ export class Link {
   private peerSeq = 0
   /** When heartbeats that have not come back were sent, monotonic ms by number. */
   private readonly sentAt = new Map<number, number>()
-  /** When the last heartbeat that came back had been sent, monotonic ms. */
+  /** When the last heartbeat that came back had been sent, monotonic ms; later where silence was forgiven. */
   echoedAt: number
+  /** ... while both were in step: until then the other one is known not to have gone on alone. */
+  heardAt: number
   private readonly pairing: Pairing
   private readonly node: BrokerNode
 
@@ -33,6 +35,7 @@ export class Link {
     this.node = pairing.node
     this.heartbeatAt = this.node.now
     this.echoedAt = this.node.now
+    this.heardAt = this.node.now
   }
 
   // ---- its life
@@ -246,6 +249,7 @@ export class Link {
     if (sent === undefined) return
     // What was forgiven stays so: the first echo after a pause of our own is of a heartbeat from before it.
     this.echoedAt = Math.max(this.echoedAt, sent)
+    if (this.pairing.mode === 'SYNC') this.heardAt = sent
     this.node.lagMs = this.node.now - sent
     for (const old of this.sentAt.keys()) if (old <= echo) this.sentAt.delete(old)
   }

@@ -280,7 +280,14 @@ export class BrokerNode implements Broker {
   }
 
   need(): number {
+    // Nothing changed, but this node may have been replaced in its sleep: only the peer's answer shows what it does not know.
+    if (this.pairing.unheard && this.emitter.ask()) return this.turns.current
     return this.journal.count + this.emitter.count !== this.begunAt ? this.turns.current : 0
+  }
+
+  /** The turn with which all that was changed until now is released. */
+  get soFar(): number {
+    return this.drainer.soFar
   }
 
   get released(): number {

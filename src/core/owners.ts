@@ -1,6 +1,7 @@
 // Owners: the session that a CONNECT leads to, and what becomes of it when its connection ends. Each row of the table in DESIGN.md
 // is one method here, in claims.ts (what lies with the other node is asked for) or in grants.ts (given away). Knows no bytes.
 import { type ConnId, sameConn, type Token } from '../base/identity.ts'
+import { LIMITS } from '../base/limits.ts'
 import { Timers } from '../base/timers.ts'
 import type { Connection } from '../connection/connection.ts'
 import { pump, resume } from '../connection/send.ts'
@@ -53,8 +54,8 @@ export class Owners {
     const client = packet.clientId
     const old = node.live.get(client)
     let session = node.sessions.get(client)
-    // A session without expiry ends with the connection that is cut here.
-    const ends = packet.cleanStart || session?.expiry === 0
+    // A session without expiry ends with the connection that is cut here; one whose time is over was kept for the other node only.
+    const ends = packet.cleanStart || (session !== undefined && (session.expiry === 0 || session.expiresAt <= node.now))
     if (old !== undefined && old !== c) {
       // [MQTT-3.1.4-3]: the first connection is closed
       node.presences.replaced(client, ends)
@@ -77,7 +78,7 @@ export class Owners {
     this.online(session, packet.sessionExpiry)
     // What a former connection did may still be on its way to the disk; what is sent again rests on it.
     const rests = present && !node.config.mutations.has('reackNeed')
-    this.attach(c, session, present, rests ? Math.max(node.need(), node.turns.current - 1) : node.need())
+    this.attach(c, session, present, rests ? node.soFar : node.need())
   }
 
   /** A new session. @param expiry seconds it outlives its connection; 0: known to this node alone  @param mine this node owns it */
@@ -202,8 +203,10 @@ export class Owners {
       const session = node.sessions.get(client)
       if (session === undefined || session.expiresAt > node.now || session.attachment !== null) continue
       const alone = node.pairing.mode === 'SOLO'
-      if (!session.mine && alone) promote(node, session)
-      if (!session.mine || !(alone || node.pairing.mode === 'SYNC')) {
+      // Across a cut link the other node may be serving this client: what is kept for it here is wanted when they meet again.
+      const parted = alone && !node.pairing.solo.certain && node.now - session.expiresAt < LIMITS.partedExpiryMs
+      if (!session.mine && alone && !parted) promote(node, session)
+      if (!session.mine || parted || !(alone || node.pairing.mode === 'SYNC')) {
         this.expiry.set(client, node.now + 1000) // the owner decides; asked again in case it goes
         continue
       }

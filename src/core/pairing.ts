@@ -89,6 +89,7 @@ export class Pairing {
       generation: this.record.generation.n,
     })
     this.mode = moveMode(this.mode, mode)
+    if (mode === 'SYNC') this.link.heardAt = this.node.now
   }
 
   // ---- start
@@ -108,6 +109,7 @@ export class Pairing {
     }
     if (status === 'SOLO') {
       this.to('SOLO')
+      this.solo.certain = !config.paired
       this.fresh = false
       this.solo.newIncarnations()
       this.node.presences.dead(() => true, config.willGraceMs)
@@ -182,6 +184,15 @@ export class Pairing {
   /** The peer knows of shared subscriptions. */
   get sharing(): boolean {
     return (this.features & Feature.shared) !== 0
+  }
+
+  /** A member of the pair that has not heard of it for so long that the other one may be going on alone (pair.md H21). */
+  get unheard(): boolean {
+    return (
+      (this.mode === 'SYNC' || this.mode === 'STALL') &&
+      this.node.now - this.link.heardAt > this.node.config.suspectMs &&
+      !this.off('unheard')
+    )
   }
 
   get synced(): boolean {
