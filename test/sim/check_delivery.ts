@@ -76,7 +76,15 @@ function inOrder(cluster: Cluster): void {
       if (!first || d.retain || msg.will !== null || cluster.history.account(msg.client).shared) continue
       // What was published again may come for the first time by its repetition, where QoS 0 lost the first one.
       if (d.qos === 0 && (!calm || msg.resent)) continue
-      const steady = account.subs.some((s) => s.sure <= msg.sent && s.unsure > d.at && matches(s.filter, msg.topic))
+      // A filter that would have brought it with this QoS from the first time it was sent.
+      const steady = account.subs.some(
+        (s) =>
+          s.sure <= msg.sent &&
+          s.unsure > d.at &&
+          s.qos >= d.qos &&
+          !(s.noLocal && msg.client === account.id) &&
+          matches(s.filter, msg.topic),
+      )
       if (!steady || account.explains(msg).length === 0) continue
       const key = `${msg.client} ${msg.topic} ${msg.qos} ${d.qos}`
       const before = last.get(key)

@@ -1,5 +1,6 @@
 // Cluster: two nodes, the link, the balancer, the clients and the label of what has happened to them. Decides nothing.
 import type { NodeConfig } from '../../src/core/ports.ts'
+import { checkPromise } from './check_promises.ts'
 import type { Client } from './client.ts'
 import { ClientWire } from './client_wire.ts'
 import { type Conn, History } from './history.ts'
@@ -168,6 +169,7 @@ export class Cluster {
       if (mode === 'DECIDE') this.violate('16', `${node.name} releases CONNACK in DECIDE`)
       this.unique(client, wire)
     }
+    checkPromise(this, client, wire, packet)
     const answers = packet.cmd === 'puback' || packet.cmd === 'pubrec'
     if (answers && wire === client.wire) {
       const o = client.out.get(packet.pid)
@@ -182,7 +184,7 @@ export class Cluster {
       if (other === wire || theirs.client !== conn?.client || !other.accepted || !other.serverOpen) continue
       if (other.life !== other.node.life || !this.promises('unique')) continue
       // Gone on alone on both sides is a split even when the cut itself is mended: they have not met again yet.
-      const alone = other.node.mode === 'STALL' || other.node.mode === 'SOLO'
+      const alone = ['STALL', 'DECIDE', 'SOLO'].includes(other.node.mode)
       const apart = other.node !== wire.node && (!this.link.whole || !other.node.awake || alone)
       if (!apart) this.violate('9', `two live connections of ${client.name}: ${theirs.number} and ${conn?.number}`)
     }

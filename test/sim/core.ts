@@ -46,4 +46,5 @@ export const RULES = [
   'cutBye',
   'hlcBoot',
   'takeAll',
+  'unheard',
 ] as const

@@ -1,6 +1,7 @@
 // Disk: one node's store and node record across its lives: what was asked, written and made durable. Knows no MQTT.
 import type { Turn } from '../../src/base/brand.ts'
 import type { Batch, Image, NodeRecord } from '../../src/session/image.ts'
+import type { Held } from './check_promises.ts'
 import { Rows } from './rows.ts'
 import type { World } from './world.ts'
 
@@ -67,6 +68,11 @@ export class Disk {
       done()
     }
     world.after(this.wait(true), finish)
+  }
+
+  /** What has survived a loss of power, for checks. */
+  get held(): Held {
+    return this.rows.held
   }
 
   /** What a start reads. */

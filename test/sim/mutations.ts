@@ -15,6 +15,7 @@ const BEST: Readonly<Record<string, readonly ProfileName[]>> = {
   bootNonce: ['losses'],
   grantHold: ['aimed', 'blips'],
   jumpPid: ['losses', 'aimed'],
+  unheard: ['pauses'],
   helloMode: ['pauses', 'blips'],
   helloDecide: ['pauses', 'crashes'],
 }

@@ -11,6 +11,10 @@ import type {
   ShadowRow,
   SubscriptionRow,
 } from '../../src/session/image.ts'
+import type { Held } from './check_promises.ts'
+import { messageNumber } from './history.ts'
+
+const NOTHING = new Uint8Array(0)
 
 export class Rows {
   private readonly sessions = new Map<string, SessionRow>()
@@ -46,6 +50,26 @@ export class Rows {
     for (const row of batch.inbound) inner(this.inbound, row.client).set(row.packetId, row)
     for (const row of batch.retained) this.retained.set(row.topic, row)
     for (const row of batch.presence) this.presence.set(row.client, row)
+  }
+
+  /** What a start from this disk would find, for checks. */
+  get held(): Held {
+    const number = (row: { message: number }): number =>
+      messageNumber(this.messages.get(row.message)?.payload ?? NOTHING)
+    return {
+      filters: (client) =>
+        this.sessions.has(client) ? new Set(this.subscriptions.get(client)?.keys() ?? []) : undefined,
+      inbound: (client, pid) => this.inbound.get(client)?.has(pid) === true,
+      sent: (client, pid) => {
+        for (const row of this.queue.get(client)?.values() ?? []) if (row.packetId === pid) return row.state
+        return 0
+      },
+      message: (client, wanted) => {
+        for (const row of this.queue.get(client)?.values() ?? []) if (number(row) === wanted) return true
+        for (const row of this.shadows.get(client)?.values() ?? []) if (number(row) === wanted) return true
+        return false
+      },
+    }
   }
 
   image(): Image {

@@ -1,0 +1,117 @@
+// Check promises: what leaves a node for a client is where its mode says it must be: at the other node, on the disk, or both
+// (invariant 1). Judged by what the nodes hold at that moment, not by how they decide.
+import type { Client } from './client.ts'
+import type { ClientWire } from './client_wire.ts'
+import type { Cluster } from './cluster.ts'
+import type { Core } from './core.ts'
+import { type Msg, messageNumber } from './history.ts'
+import type { ServerPacket } from './mqtt.ts'
+import type { SimNode } from './sim_node.ts'
+
+/** What one place (a node's memory, a disk) holds of the durable state. */
+export type Held = {
+  /** undefined: it does not know the session. */
+  filters(client: string): ReadonlySet<string> | undefined
+  /** A QoS 2 identifier received and not released. */
+  inbound(client: string, pid: number): boolean
+  /** State of what was sent under this identifier: 2 sent, 3 released by PUBREC; 0: nothing. */
+  sent(client: string, pid: number): number
+  /** It would reach the session from here, were everything else lost. */
+  message(client: string, number: number): boolean
+}
+
+export function checkPromise(cluster: Cluster, client: Client, wire: ClientWire, packet: ServerPacket): void {
+  const { node } = wire
+  const { core } = node
+  const { conn, account } = client
+  if (core === null || conn === null || wire !== client.wire || account.shared) return
+  if (cluster.faults.split > 0 || cluster.faults.double > 0) return
+  const { basis } = core.pairing
+  const peer = cluster.other(node)
+  if (peer.core?.boot === core.pairing.peerBoot && basis !== 'disk') {
+    // A leader that offers a join hangs on both; what its disk alone had released before the offer leaves goes in front of it.
+    const offered = core.mode === 'SOLO' && node.disk.record?.status === 'INSYNC'
+    if (core.mode === 'SYNC' || offered) judge(cluster, client, node, packet, memory(peer.core), `at ${peer.name}`)
+  }
+  // In step, --ack both-disk has it on the disk of whoever holds it: of a forwarded message, that is the session's owner at first.
+  if (core.mode === 'SOLO' && basis !== 'peer') judge(cluster, client, node, packet, node.disk.held, 'on its disk')
+}
+
+function judge(
+  cluster: Cluster,
+  client: Client,
+  node: SimNode,
+  packet: ServerPacket,
+  there: Held,
+  where: string,
+): void {
+  const { id } = client.spec
+  const own = memory(node.core as Core)
+  const broken = (what: string): void =>
+    cluster.violate('1', `${node.name} releases ${packet.cmd} to ${client.name}: ${what} not ${where}`)
+  const lasting = client.conn?.lasting === true
+  switch (packet.cmd) {
+    case 'suback':
+      for (const filter of client.pending?.filters ?? [])
+        if (lasting && own.filters(id)?.has(filter) && !there.filters(id)?.has(filter)) broken(`${filter} is`)
+      return
+    case 'unsuback':
+      for (const filter of client.pending?.filters ?? [])
+        if (lasting && there.filters(id)?.has(filter)) broken(`the end of ${filter} is`)
+      return
+    case 'pubcomp':
+      if (lasting && there.inbound(id, packet.pid)) broken(`the end of id ${packet.pid} is`)
+      return
+    case 'pubrel':
+      if (lasting && own.sent(id, packet.pid) === 3 && there.sent(id, packet.pid) !== 3)
+        broken(`PUBREC ${packet.pid} is`)
+      return
+    case 'publish':
+      if (packet.qos === 2 && lasting && own.sent(id, packet.pid) >= 2 && there.sent(id, packet.pid) < 2)
+        broken(`id ${packet.pid} is`)
+      return
+    case 'puback':
+    case 'pubrec': {
+      const msg = client.out.get(packet.pid)?.msg
+      if (msg === undefined) return
+      if (packet.cmd === 'pubrec' && lasting && own.inbound(id, packet.pid) && !there.inbound(id, packet.pid))
+        broken(`id ${packet.pid} is`)
+      for (const subscriber of waiting(cluster, msg))
+        if (there.filters(subscriber) !== undefined && !there.message(subscriber, msg.i))
+          broken(`m${msg.i} for ${subscriber} is`)
+    }
+  }
+}
+
+/** Who must get it, without any doubt, and has not yet. */
+function waiting(cluster: Cluster, msg: Msg): string[] {
+  if (msg.deletes || msg.expiry >= 0) return []
+  const found: string[] = []
+  for (const account of cluster.history.accounts.values()) {
+    if (account.seen.has(msg.i) || account.shared || !account.conns.some((c) => c.lasting)) continue
+    if (account.owed(msg, msg.sent, cluster.world.now) !== null) found.push(account.id)
+  }
+  return found
+}
+
+function memory(core: Core): Held {
+  return {
+    filters: (client) => {
+      const session = core.sessions.get(client)
+      return session?.durable ? new Set(session.subscriptions.keys()) : undefined
+    },
+    inbound: (client, pid) => core.sessions.get(client)?.inbound.has(pid) === true,
+    sent: (client, pid) => core.sessions.get(client)?.inflight.get(pid)?.state ?? 0,
+    message: (client, number) => {
+      const session = core.sessions.get(client)
+      if (session === undefined) return false
+      const is = (message: { readonly payload: Uint8Array }): boolean => messageNumber(message.payload) === number
+      for (const entry of session.queue) if (is(entry.message)) return true
+      for (const { message } of session.shadows) if (is(message)) return true
+      for (const { message } of core.claims.open.get(client)?.held ?? []) if (is(message)) return true
+      // What is on its way to the peer is kept here should that one go.
+      for (const message of core.forwarded.values()) if (is(message)) return true
+      return false
+    },
+  }
+}
