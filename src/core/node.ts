@@ -18,10 +18,10 @@ import { Session } from '../session/session.ts'
 import { Sessions } from '../session/sessions.ts'
 import { TopicTable } from '../topic/topics.ts'
 import type { Connect, PublishView, SubscribeRequest } from '../wire/packet.ts'
-import { OpKind } from '../wire/peer_message.ts'
 import { Applier } from './applier.ts'
 import { Authentications } from './authentications.ts'
 import { BackPressure } from './back_pressure.ts'
+import { changeExpiry, subscribe, unsubscribe } from './changes.ts'
 import { Claims } from './claims.ts'
 import { randomClientId } from './client_id.ts'
 import { Drainer } from './drain.ts'
@@ -310,11 +310,7 @@ export class BrokerNode implements Broker {
   }
 
   subscribe(session: Session, r: SubscribeRequest, id: number): void {
-    const options = r.qos | (r.noLocal ? 4 : 0) | (r.retainAsPublished ? 8 : 0) | (r.retainHandling << 4)
-    const isNew = this.sessions.subscribe(session, r.filter, options, id)
-    if (session.durable)
-      this.emitter.about(session, () => [OpKind.sub, session.clientId, session.tag, r.filter, options, id])
-    else if (isNew) this.interest.add(session.clientId, r.filter)
+    subscribe(this, session, r, id)
   }
 
   replayRetained(session: Session, filter: string): void {
@@ -322,10 +318,7 @@ export class BrokerNode implements Broker {
   }
 
   unsubscribe(session: Session, filter: string): boolean {
-    if (!this.sessions.unsubscribe(session, filter)) return false
-    if (session.durable) this.emitter.about(session, () => [OpKind.unsub, session.clientId, session.tag, filter])
-    else this.interest.remove(session.clientId, filter)
-    return true
+    return unsubscribe(this, session, filter)
   }
 
   releaseInbound(session: Session, packetId: number): void {
@@ -345,10 +338,7 @@ export class BrokerNode implements Broker {
   }
 
   expiryChanged(session: Session, expiry: number): void {
-    session.expiry = expiry
-    if (!session.durable) return
-    this.journal.session(session)
-    if (expiry > 0) this.emitter.about(session, () => [OpKind.expiry, session.clientId, session.tag, expiry])
+    changeExpiry(this, session, expiry)
   }
 
   dirty(c: Connection): void {

@@ -110,7 +110,7 @@ function memory(core: Core): Held {
       for (const { message } of session.shadows) if (is(message)) return true
       for (const { message } of core.claims.open.get(client)?.held ?? []) if (is(message)) return true
       // What is on its way to the peer is kept here should that one go.
-      for (const message of core.forwarded.values()) if (is(message)) return true
+      for (const { message } of core.forwarded.values()) if (is(message)) return true
       return false
     },
   }
