@@ -95,6 +95,19 @@ alone('[MQTT-3.1.2-24]', 'the last byte counts', (w) => {
   }
 })
 
+everywhere('[MQTT-3.1.2-24]', 'what was sent to a former connection is not sent again to one that takes less', (w) => {
+  const p = w.connect('p')
+  let c = w.connect('c', kept(5))
+  c.subscribe('t', 1)
+  p.publish('t', 'x'.repeat(100), { qos: 1 })
+  c.expect('publish')
+  c.drop()
+  c = w.connect('c', { ...kept(5), maximumPacketSize: 100 })
+  c.expectNothing()
+  p.publish('t', 'small', { qos: 1 })
+  assert.equal(c.deliveries(), ['t=small'])
+})
+
 /** Each packet the server answers to these, however wrong or right, keeps within so many bytes. */
 const SMALL = 20
 

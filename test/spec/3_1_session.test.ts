@@ -171,6 +171,37 @@ everywhere(
   },
 )
 
+everywhere(
+  { 5: '[MQTT-3.1.4-3]', 4: '[MQTT-3.1.1/3.1.4-2]' },
+  'what is under way when another connection takes over goes on with that',
+  (w, version) => {
+    const p = w.connect('p', { version })
+    const first = w.connect('c', kept(version))
+    first.subscribe('t', 1)
+    p.publish('t', 'x', { qos: 1 })
+    const sent = first.expect('publish')
+    const second = w.connect('c', kept(version))
+    first.expectDisconnect(0x8e)
+    const again = second.expect('publish')
+    assert.equal([again.dup, again.packetId], [true, sent.packetId])
+  },
+)
+
+everywhere('[MQTT-3.1.2-5]', 'one session for both versions: 5.0 goes on where 3.1.1 left off, and back', (w) => {
+  const p = w.connect('p')
+  let c = w.connect('c', kept(4))
+  c.subscribe('t', 1)
+  c.drop()
+  p.publish('t', 'x', { qos: 1, userProperties: [['a', 'b']] })
+  c = w.connect('c', kept(5))
+  assert.is(c.present, true)
+  assert.equal(c.take().userProperties, [['a', 'b']])
+  c.drop()
+  p.publish('t', 'y', { qos: 1, userProperties: [['a', 'b']], expiry: 60 })
+  c = w.connect('c', kept(4))
+  assert.equal(c.deliveries(), ['t=y'])
+})
+
 // ---- identifiers the server gives or does not take
 
 everywhere(
@@ -200,6 +231,21 @@ everywhere(
     }
   },
 )
+
+everywhere('[MQTT-3.1.3-7]', 'a session of an assigned identifier can be had again by it', (w) => {
+  let c = w.open('')
+  c.sendConnect(kept(5))
+  const id = c.expect('connack').assignedClientId as string
+  c.subscribe('t', 1)
+  c.drop()
+  w.connect('p').publish('t', 'x', { qos: 1 })
+  for (let i = 0; i < 2; i++) {
+    c = w.connect(id, kept(5))
+    assert.is(c.present, true)
+    assert.is(c.expect('publish').dup, i === 1)
+    c.drop()
+  }
+})
 
 alone({ 4: '[MQTT-3.1.1/3.1.3-7] [MQTT-3.1.1/3.1.3-8]' }, 'an empty identifier without Clean Session: 0x02', (w) => {
   const c = w.open('', 4)
@@ -298,5 +344,24 @@ everywhere({ 4: '[MQTT-3.1.1/3.1.2-7]' }, 'retained messages outlive the session
   late.subscribe('t')
   assert.equal(late.deliveries(), ['t=x'])
 })
+
+everywhere(
+  '[MQTT-4.1.0-2]',
+  'a session expiry above the maximum is cut, the client told, and the session ended by it',
+  (w) => {
+    let c = w.open('c')
+    c.sendConnect(kept(5))
+    assert.is(c.expect('connack').sessionExpiry, 20)
+    c.drop()
+    w.pass(18_000)
+    c = w.connect('c', kept(5))
+    assert.is(c.present, true)
+    c.drop()
+    w.pass(23_000)
+    c = w.connect('c', kept(5))
+    assert.is(c.present, false)
+  },
+  { sessionExpiryMax: 20 },
+)
 
 test.run()

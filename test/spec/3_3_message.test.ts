@@ -156,6 +156,9 @@ everywhere(
       const { payloadFormat, contentType, responseTopic, correlationData, userProperties } = c.take()
       assert.equal({ payloadFormat, contentType, responseTopic, correlationData, userProperties }, given)
     }
+    const old = w.connect('old', { version: 4 })
+    old.subscribe('t')
+    assert.equal(old.deliveries(), ['t=x'], 'nothing of it goes to 3.1.1')
   },
 )
 

@@ -164,4 +164,26 @@ everywhere('[MQTT-3.3.1-13]', 'with Retain As Published they come with RETAIN as
   assert.equal([c.take().retain, c.take().retain], [true, false])
 })
 
+everywhere(
+  { 5: '[MQTT-4.4.0-1]', 4: '[MQTT-3.1.1/4.4.0-1]' },
+  'a retained message is acknowledged as any other, and sent again as retained',
+  (w, version) => {
+    const p = w.connect('p', { version })
+    for (const qos of [1, 2] as const) {
+      p.publish('t', 'x', { retain: true, qos: 2 })
+      let c = w.connect(`c${qos}`, kept(version))
+      c.subscribe('t', qos)
+      const d = c.expect('publish')
+      assert.is(d.qos, qos)
+      c.drop()
+      c = w.connect(`c${qos}`, kept(version))
+      const again = c.take()
+      assert.equal([again.dup, again.retain, again.packetId], [true, true, d.packetId])
+      c.drop()
+      c = w.connect(`c${qos}`, kept(version))
+      c.expectNothing()
+    }
+  },
+)
+
 test.run()

@@ -216,4 +216,72 @@ alone('[MQTT-3.9.3-2]', 'options and identifiers of 5.0 are granted', (w) => {
   c.expectDisconnect(0x82)
 })
 
+everywhere(
+  '[MQTT-3.8.3-3]',
+  'no local holds for one subscription: another one of the client brings the message',
+  (w) => {
+    let c = w.connect('c', kept(5))
+    c.subscribe([{ filter: 't', qos: 2, noLocal: true }], 0, 1)
+    c.subscribe([{ filter: '#', qos: 1 }], 0, 2)
+    c = w.move(c)
+    c.sendPublish('t', 'x', { qos: 2 })
+    const got = c.takeAll()
+    assert.equal(got.map((packet) => packet.cmd).sort(), ['publish', 'pubrec'])
+    for (const packet of got)
+      if (packet.cmd === 'publish')
+        assert.equal([packet.qos, packet.subscriptionIds], [1, [2]], 'by the subscription that takes it')
+  },
+)
+
+everywhere(
+  { 5: '[MQTT-3.1.2-5]', 4: '[MQTT-3.1.1/3.1.2-4]' },
+  'subscriptions outlive the connection, with their options and identifiers, and end with the session',
+  (w, version) => {
+    const p = w.connect('p', { version })
+    p.publish('t', 'kept', { retain: true })
+    let c = w.connect('c', kept(version))
+    c.subscribe([{ filter: 't', qos: 1, retainAsPublished: true }], 1, version === 5 ? 7 : 0)
+    c.takeAll()
+    c.drop()
+    c = w.connect('c', kept(version))
+    c.expectNothing()
+    p.publish('t', 'x', { qos: 1, retain: true })
+    const d = c.take()
+    assert.equal([d.retain, d.subscriptionIds], version === 5 ? [true, [7]] : [false, null])
+    if (version === 5) {
+      c.subscribe('t', 1, 9)
+      c.take()
+      p.publish('t', 'y', { qos: 1 })
+      assert.equal(c.take().subscriptionIds, [9], 'replaced with their subscription')
+    }
+    c = w.connect('c', { version, cleanStart: true })
+    p.publish('t', 'z', { qos: 1 })
+    c.expectNothing()
+  },
+)
+
+alone(
+  { 5: '[MQTT-3.8.4-1]', 4: '[MQTT-3.1.1/3.8.4-1]' },
+  'SUBACK comes before the retained messages it brings',
+  (w, version) => {
+    const c = w.connect('c', kept(version))
+    c.publish('t', 'x', { retain: true, qos: 1 })
+    c.sendSubscribe('t', 1)
+    assert.equal(
+      c.takeAll().map((packet) => packet.cmd),
+      ['suback', 'publish'],
+    )
+  },
+)
+
+alone('[MQTT-3.8.4-7]', 'more subscriptions than a session may have are refused with 0x97', (w) => {
+  const c = w.connect('c')
+  for (let i = 0; i < 10; i++) {
+    const many = Array.from({ length: 1000 }, (_, k) => ({ filter: `t/${i * 1000 + k}`, qos: 0 as const }))
+    assert.ok(c.subscribe(many).every((code) => code === 0))
+  }
+  assert.equal(c.subscribe('one/more'), [0x97])
+  assert.equal(c.subscribe('t/17', 1), [1], 'one that is there may change')
+})
+
 test.run()

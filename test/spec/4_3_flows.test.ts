@@ -237,4 +237,75 @@ everywhere(
   },
 )
 
+everywhere(
+  { 5: '[MQTT-4.3.3-10]', 4: '[MQTT-3.1.1/4.3.3-2]' },
+  'identifiers of QoS 2 end with their session',
+  (w, version) => {
+    let c = w.connect('c', kept(version))
+    c.subscribe('#', 2)
+    c = w.move(c)
+    for (const payload of ['one', 'two']) {
+      const p = w.connect('p', { version, cleanStart: true })
+      p.sendPublish('t', payload, { qos: 2, packetId: 7 })
+      p.expect('pubrec')
+      p.drop()
+    }
+    assert.equal(c.deliveries(), ['t=one', 't=two'])
+  },
+)
+
+everywhere(
+  { 5: '[MQTT-2.2.1-5]', 4: '[MQTT-3.1.1/2.3.1-6]' },
+  'one identifier may be under way in both directions at once',
+  (w, version) => {
+    const p = w.connect('p', { version })
+    let c = w.connect('c', kept(version))
+    c.subscribe('t', 2)
+    c = w.move(c)
+    p.publish('t', 'x', { qos: 2 })
+    const { packetId } = c.expect('publish')
+    c.sendPublish('u', 'mine', { qos: 2, packetId })
+    assert.is(c.expect('pubrec').packetId, packetId)
+    c.sendPubrec(packetId)
+    assert.is(c.expect('pubrel').packetId, packetId)
+    c.sendPubrel(packetId)
+    assert.is(c.expect('pubcomp').packetId, packetId)
+    c.sendPubcomp(packetId)
+    c.expectNothing()
+  },
+)
+
+everywhere(
+  { 5: '[MQTT-4.3.2-3] [MQTT-4.3.3-3]', 4: '[MQTT-3.1.1/4.3.2-1] [MQTT-3.1.1/4.3.3-1]' },
+  'acknowledgements of nothing, or of the wrong kind, end no flow and no connection',
+  (w, version) => {
+    const p = w.connect('p', { version })
+    let c = w.connect('c', kept(version))
+    c.subscribe('t', 2)
+    for (const qos of [1, 2] as const) p.publish('t', 'x', { qos })
+    const [one, two] = [c.expect('publish'), c.expect('publish')]
+    for (const id of [5, 6]) c.sendPuback(id)
+    c.sendPubcomp(7)
+    c.expectNothing()
+    c.sendPubrec(8)
+    assert.equal(packets(c), [['pubrel', 8]])
+    c.sendPubrel(9)
+    assert.equal(packets(c), [['pubcomp', 9]])
+    c.sendPubcomp(one.packetId)
+    c.sendPuback(two.packetId)
+    c.sendPubcomp(two.packetId)
+    c.expectNothing()
+    assert.not(c.closed)
+    c.drop()
+    c = w.connect('c', kept(version))
+    assert.equal(
+      packets(c).map(([cmd, id]) => [cmd, id]),
+      [
+        ['publish', one.packetId],
+        ['publish', two.packetId],
+      ],
+    )
+  },
+)
+
 test.run()

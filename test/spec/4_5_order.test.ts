@@ -1,5 +1,6 @@
 // Delivery and order: sections 4.5 and 4.6 of MQTT 5.0 and 3.1.1.
 
+import { Prng } from '../../src/base/prng.ts'
 import { kept, stages } from '../support/everywhere.ts'
 import type { SpecClient } from '../support/one_node.ts'
 import { assert, suite } from '../support/suite.ts'
@@ -90,6 +91,49 @@ everywhere(
       sent.push(`${topic}=${i}`)
     }
     assert.equal(c.deliveries(), sent)
+  },
+)
+
+everywhere(
+  { 5: '[MQTT-4.5.0-1] [MQTT-4.3.3-10]', 4: '[MQTT-3.1.1/4.5.0-1] [MQTT-3.1.1/4.3.3-2]' },
+  'a random run: every message reaches every session that lasts, exactly once with QoS 2',
+  (w, version) => {
+    const prng = new Prng(20_260_101)
+    const fields = { ...kept(version), ...(version === 5 ? { receiveMaximum: 5 } : {}) }
+    const clients = ['c0', 'c1', 'c2'].map((name) => w.connect(name, fields))
+    for (const c of clients) c.subscribe('q/#', 2)
+    const p = w.connect('p', kept(version))
+    const got = clients.map(() => new Map<string, number>())
+    const held = clients.map(() => new Set<number>())
+    /** Reads what has come, and drops off at any packet with this probability. */
+    const read = (i: number, drops: number): void => {
+      const c = clients[i] as SpecClient
+      for (let packet = c.inbox.shift(); packet !== undefined; packet = c.inbox.shift()) {
+        if (packet.cmd === 'publish') {
+          const payload = new TextDecoder().decode(packet.payload)
+          if (!held[i]?.has(packet.packetId)) got[i]?.set(payload, (got[i]?.get(payload) ?? 0) + 1)
+          if (packet.qos === 2) held[i]?.add(packet.packetId)
+        } else if (packet.cmd === 'pubrel') held[i]?.delete(packet.packetId)
+        if (prng.next() < drops) return c.drop()
+        if (packet.cmd === 'pubrel') c.sendPubcomp(packet.packetId)
+        else if (packet.cmd === 'publish' && packet.qos === 1) c.sendPuback(packet.packetId)
+        else if (packet.cmd === 'publish') c.sendPubrec(packet.packetId)
+      }
+    }
+    const rounds = 120
+    for (let n = 0; n < rounds; n++) {
+      p.publish('q/x', `${n}`, { qos: n % 2 === 0 ? 1 : 2 })
+      for (const [i, c] of clients.entries()) {
+        if (c.closed && prng.next() < 0.5) clients[i] = w.connect(c.clientId, fields)
+        if (!(clients[i] as SpecClient).closed) read(i, 0.15)
+      }
+    }
+    for (const [i, c] of clients.entries()) {
+      clients[i] = w.connect(c.clientId, fields)
+      read(i, 0)
+      assert.is(got[i]?.size, rounds)
+      for (const [payload, count] of got[i] ?? []) if (Number(payload) % 2 === 1) assert.is(count, 1, payload)
+    }
   },
 )
 

@@ -159,4 +159,13 @@ everywhere(
   },
 )
 
+alone('[MQTT-4.7.3-4]', 'names of many levels: as many as the limit, and no more', (w) => {
+  const c = w.connect('c')
+  const deep = Array.from({ length: 128 }, () => 'x').join('/')
+  assert.equal(c.subscribe(deep), [0])
+  c.sendPublish(deep, 'x')
+  assert.equal(c.deliveries(), [`${deep}=x`])
+  assert.equal(c.subscribe(`${deep}/x`), [0x8f])
+})
+
 test.run()
