@@ -20,7 +20,15 @@ export class Applier {
 
   /** @throws {PeerFault} */
   group(ops: readonly Op[]): void {
-    for (const op of ops) this.apply(op)
+    const { arrivals } = this.node.claims
+    try {
+      for (const op of ops) {
+        if (op[0] !== OpKind.grant) arrivals.fold()
+        this.apply(op)
+      }
+    } finally {
+      arrivals.fold()
+    }
   }
 
   /** The replica that an op is about; undefined when the token is not the one held here. */

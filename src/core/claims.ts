@@ -9,6 +9,7 @@ import type { Session } from '../session/session.ts'
 import type { Connect } from '../wire/packet.ts'
 import { type DenyOp, type GrantOp, OpKind, willToWire } from '../wire/peer_message.ts'
 import { Reason } from '../wire/reason.ts'
+import { Arrivals } from './arrivals.ts'
 import { lineageFromWire, tokenFromWire } from './convert.ts'
 import type { Histogram } from './histogram.ts'
 import type { BrokerNode } from './node.ts'
@@ -25,12 +26,15 @@ type Block = ReturnType<BrokerNode['turns']['block']>
 export class Claims {
   /** Asked and not answered, by client id. */
   readonly open = new Map<string, Claim<Connection>>()
+  /** Given away by the peer, unasked. */
+  readonly arrivals: Arrivals
   private readonly blocks = new Map<Claim<Connection>, Block>()
   private readonly seconds: Histogram
   private readonly node: BrokerNode
 
   constructor(node: BrokerNode) {
     this.node = node
+    this.arrivals = new Arrivals(node)
     this.seconds = node.metrics.histogram('handover_seconds', 'from asking the peer for a session to having it', BOUNDS)
   }
 
@@ -135,31 +139,13 @@ export class Claims {
   }
 
   /**
-   * What a session takes of a message that was held for it. As a member that it is no more it takes nothing: the peer saw that
+   * What a session that arrives takes of a message that was held for it, or forwarded to it. As a member that it is no more it takes nothing: the peer saw that
    * too and has found another one.
    */
-  private wanted(session: Session, message: Message, share: string | null): Want | null {
+  wanted(session: Session, message: Message, share: string | null): Want | null {
     if (share === null) return this.node.router.wanted(session, message)
     const sub = session.subscriptions.get(share)
     return sub === undefined || this.off('shareHold') ? null : wantOf(sub, message)
-  }
-
-  /**
-   * A session given away unasked: what this node forwarded and the peer has not acknowledged may have met it neither there nor
-   * here. What did meet it there stands in its queue, for the peer says what it has acknowledged before it gives away (leave.ts).
-   */
-  private foldForwarded(session: Session): void {
-    const { node } = this
-    for (const { message, routed, picks } of node.forwarded.values()) {
-      const want = routed ? node.router.wanted(session, message) : null
-      if (want !== null && !node.sessions.has(session, message, null)) append(node, session, message, want, null)
-      for (const [share, client] of picks ?? []) {
-        if (client !== session.clientId) continue
-        const picked = this.wanted(session, message, share)
-        if (picked !== null && !node.sessions.has(session, message, share))
-          append(node, session, message, picked, share)
-      }
-    }
   }
 
   /** The claims' hold queues become shadows: nobody will answer. */
@@ -209,7 +195,8 @@ export class Claims {
       session = undefined
     }
     const asked = claim !== undefined && sameConn(claim.connId, connId)
-    if (session !== undefined && present === 1 && !asked) this.foldForwarded(session)
+    if (session !== undefined && present === 1 && !asked) this.arrivals.add(session)
+    if (claim !== undefined) this.arrivals.fold()
     if (claim?.held) this.foldHeld(claim, session, present === 1)
     const pending = claim?.pending ?? null
     node.metrics.add('handovers_in')

@@ -13,6 +13,10 @@ import { nextToken } from './promote.ts'
 export class Grants {
   /** Clients whose session went to the peer, by the turn and the group of the GRANT, until the peer is known to have it. */
   readonly holds = new Map<string, { turn: number; lsn: number }>()
+  /** Holds of the turn under way: their group has no number yet. */
+  private fresh: string[] = []
+  /** Where a drain stands in the sessions. */
+  private giving: Iterator<Session> | null = null
   private readonly node: BrokerNode
 
   constructor(node: BrokerNode) {
@@ -92,24 +96,33 @@ export class Grants {
       expiry,
     ]
     node.emitter.emit(op)
-    if (session !== undefined && !node.config.mutations.has('grantHold'))
-      this.holds.set(client, { turn: node.turns.current, lsn: 0 })
+    if (session === undefined || node.config.mutations.has('grantHold')) return
+    this.holds.delete(client) // in the order of their groups: see acked()
+    this.holds.set(client, { turn: node.turns.current, lsn: 0 })
+    this.fresh.push(client)
   }
 
   /** `tandemq drain`: everything this node owns goes to the peer, unasked. @param max sessions in one go  @returns whether all are gone */
   grantAll(max: number): boolean {
     const { node } = this
-    let n = 0
-    for (const session of node.sessions.byClient.values()) {
-      if (!session.mine || !session.durable) continue
-      if (n++ >= max) return false
+    const all = () => node.sessions.byClient.values()
+    const given = (session: Session): boolean => !session.mine || !session.durable
+    this.giving ??= all()
+    for (let n = 0; n < max; ) {
+      const { value: session, done } = this.giving.next()
+      if (done) {
+        this.giving = null
+        return all().every(given) // some may have come here meanwhile
+      }
+      if (given(session)) continue
+      n++
       node.emitter.settle(session)
       node.sessions.mint(session, nextToken(node, session.token), false)
       const p = node.presences.get(session.clientId)
       this.grant(session.clientId, p?.connId ?? { boot: node.boot, n: 0 }, session, 1, session.expiry)
       node.metrics.add('handovers_out')
     }
-    return true
+    return false
   }
 
   // ---- the hold
@@ -123,11 +136,18 @@ export class Grants {
 
   /** GRANTs in the group of this turn have this number. */
   number(turn: number, lsn: number): void {
-    for (const hold of this.holds.values()) if (hold.turn === turn) hold.lsn = lsn
+    for (const client of this.fresh) {
+      const hold = this.holds.get(client)
+      if (hold?.turn === turn) hold.lsn = lsn
+    }
+    this.fresh = []
   }
 
   /** The peer has applied everything up to this group. */
   acked(lsn: number): void {
-    for (const [client, hold] of this.holds) if (hold.lsn > 0 && hold.lsn <= lsn) this.drop(client)
+    for (const [client, hold] of this.holds) {
+      if (hold.lsn === 0 || hold.lsn > lsn) return
+      this.drop(client)
+    }
   }
 }

@@ -42,7 +42,7 @@ export class Leave {
     const { link } = pairing
     const late = node.now - this.since > LIMITS.claimTimeoutMs
     if (pairing.mode === 'SYNC' && link.up && !late) {
-      // All that met the sessions so far is written, with the acknowledgement of what it came from: see Claims.foldForwarded.
+      // All that met the sessions so far is written, with the acknowledgement of what it came from: see arrivals.ts.
       if (this.away !== 'granting' || pairing.out.unsent) return
       if (node.grants.grantAll(LIMITS.snapshotItemsPerStep) && this.arrived) {
         this.away = 'left'

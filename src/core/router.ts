@@ -371,6 +371,11 @@ export class Router {
     const subs: Subscription[] = []
     for (const sub of session.subscriptions.values())
       if (!sub.shared && matches(sub.filter, message.topic.name)) subs.push(sub)
+    return this.wantedBy(session, subs, message)
+  }
+
+  /** As wanted(), of those of its subscriptions that match and are not shared. */
+  wantedBy(session: Session, subs: readonly Subscription[], message: Message): Want | null {
     const target = targetOf(session, subs, message.publisher)
     if (target === null) return null
     const qos = target.qos < message.qos ? target.qos : message.qos
