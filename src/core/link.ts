@@ -21,6 +21,8 @@ export class Link {
   private heartbeatAt: number
   private heartbeatSeq = 0
   private peerSeq = 0
+  /** Monotonic ms at which it came. */
+  private peerSeqAt = 0
   /** When heartbeats that have not come back were sent, monotonic ms by number. */
   private readonly sentAt = new Map<number, number>()
   /** When the last heartbeat that came back had been sent, monotonic ms; later where silence was forgiven. */
@@ -55,6 +57,7 @@ export class Link {
     this.echoedAt = now
     this.heartbeatAt = now
     this.peerSeq = 0
+    this.peerSeqAt = this.node.now
     this.sentAt.clear()
     pairing.hello.send()
   }
@@ -164,8 +167,8 @@ export class Link {
         pairing.hello.heard = true
         return pairing.hello.onHello(frame)
       case FrameKind.heartbeat: {
-        const [, seq, echo, , durable] = frame
-        this.echoed(seq, echo)
+        const [, seq, echo, heldUs, durable] = frame
+        this.echoed(seq, echo, heldUs)
         if (pairing.out.flowing && durable < pairing.out.next) this.acknowledge(pairing.out.acked, durable)
         return
       }
@@ -239,18 +242,20 @@ export class Link {
     const seq = ++this.heartbeatSeq
     this.sentAt.set(seq, now)
     if (this.sentAt.size > 64) this.sentAt.delete(this.sentAt.keys().next().value as number)
-    this.send([FrameKind.heartbeat, seq, this.peerSeq, Math.round(node.lagMs), pairing.in.durable, pairing.mode])
+    const heldUs = Math.round((now - this.peerSeqAt) * 1000)
+    this.send([FrameKind.heartbeat, seq, this.peerSeq, heldUs, pairing.in.durable, pairing.mode])
   }
 
-  /** @param seq the peer's heartbeat  @param echo the last of ours that it has seen */
-  private echoed(seq: number, echo: number): void {
+  /** @param seq the peer's heartbeat  @param echo the last of ours that it has seen  @param heldUs how long ago */
+  private echoed(seq: number, echo: number, heldUs: number): void {
     this.peerSeq = seq
+    this.peerSeqAt = this.node.now
     const sent = this.sentAt.get(echo)
     if (sent === undefined) return
     // What was forgiven stays so: the first echo after a pause of our own is of a heartbeat from before it.
     this.echoedAt = Math.max(this.echoedAt, sent)
     if (this.pairing.mode === 'SYNC') this.heardAt = sent
-    this.node.lagMs = this.node.now - sent
+    this.node.lagMs = Math.max(0, this.node.now - sent - heldUs / 1000)
     for (const old of this.sentAt.keys()) if (old <= echo) this.sentAt.delete(old)
   }
 

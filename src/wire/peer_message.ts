@@ -262,7 +262,15 @@ export type HelloFrame = readonly [
 ]
 export type OpsFrame = readonly [kind: 2, stream: number, first: number, groups: Op[][], ack: number, durable: number]
 export type AckFrame = readonly [kind: 3, stream: number, ack: number, durable: number]
-export type HeartbeatFrame = readonly [kind: 4, seq: number, echo: number, lagMs: number, durable: number, mode: string]
+/** `heldUs`: microseconds between the arrival of the heartbeat it echoes and its own leaving. */
+export type HeartbeatFrame = readonly [
+  kind: 4,
+  seq: number,
+  echo: number,
+  heldUs: number,
+  durable: number,
+  mode: string,
+]
 /** message: topic, payload, flags, props, expiry, publisher, … six by six. */
 export type Qos0Frame = readonly [kind: 5, fields: unknown[]]
 export type OfferFrame = readonly [kind: 9, generation: GenerationWire, history: GenerationWire[], clusterId: string]

@@ -103,6 +103,12 @@ test('a hand-over is timed from the claim to the grant', () => {
   assert.is(samples(world.b), (before[1] as number) + 1)
 })
 
+test('the lag of the link is its round trip, not the pause between two heartbeats', () => {
+  const world = new TwoNodes()
+  world.pass(2_000)
+  for (const node of [world.a, world.b]) assert.is(node.lagMs, 0)
+})
+
 test('what is held is counted as it comes and goes', () => {
   const world = new TwoNodes()
   const read = (node: typeof world.a, name: string) =>
