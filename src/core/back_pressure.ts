@@ -10,6 +10,11 @@ export class BackPressure {
     this.metrics = metrics
   }
 
+  /** Publishers that stand still. */
+  get count(): number {
+    return this.paused.size
+  }
+
   /** Reads no more from this publisher. */
   pause(c: Connection): void {
     if (this.paused.has(c)) return

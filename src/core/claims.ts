@@ -18,9 +18,6 @@ import { append, nextToken, promote } from './promote.ts'
 import type { Want } from './route.ts'
 import { wantOf } from './shares.ts'
 
-/** Seconds: an answer over a good link takes half a millisecond, a refused client has waited for five seconds. */
-const BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
-
 type Block = ReturnType<BrokerNode['turns']['block']>
 
 export class Claims {
@@ -35,7 +32,7 @@ export class Claims {
   constructor(node: BrokerNode) {
     this.node = node
     this.arrivals = new Arrivals(node)
-    this.seconds = node.metrics.histogram('handover_seconds', 'from asking the peer for a session to having it', BOUNDS)
+    this.seconds = node.metrics.histogram('handover_seconds', 'from asking the peer for a session to having it')
   }
 
   private off(rule: string): boolean {

@@ -5,6 +5,7 @@ import { LIMITS } from '../base/limits.ts'
 import type { Connection } from '../connection/connection.ts'
 import { pump } from '../connection/send.ts'
 import type { Session } from '../session/session.ts'
+import type { Histogram } from './histogram.ts'
 import { tickKeepAlive } from './keep_alive.ts'
 import type { BrokerNode } from './node.ts'
 
@@ -22,6 +23,10 @@ export class Drainer {
   private drainedAt: number
   private plannedAt = Number.POSITIVE_INFINITY
   private forgotAt = 0
+  /** One turn at a time is timed, from its end to its release; 0: none. */
+  private timedTurn = 0
+  private timedFrom = 0
+  private readonly releaseSeconds: Histogram
   private readonly node: BrokerNode
 
   /** @param toWrite, toPump the lists that the node fills while it handles events */
@@ -30,6 +35,10 @@ export class Drainer {
     this.toWrite = toWrite
     this.toPump = toPump
     this.drainedAt = node.now
+    this.releaseSeconds = node.metrics.histogram(
+      'release_seconds',
+      'how long what was promised to clients waited for the peer or the disk; samples',
+    )
   }
 
   run(): void {
@@ -93,6 +102,10 @@ export class Drainer {
     let basis = pairing.basis
     if (node.config.mutations.has('modeBasis') && basis === 'peer') basis = 'disk'
     if (!turns.advance(basis, pairing.out.id, pairing.acked)) return
+    if (this.timedTurn !== 0 && this.timedTurn <= turns.released) {
+      this.releaseSeconds.observe((node.now - this.timedFrom) / 1000)
+      this.timedTurn = 0
+    }
     for (const c of this.gated) if (!c.isDirty) node.dirty(c)
     this.gated.clear()
     if (this.waitingPump.length === 0) return
@@ -147,6 +160,10 @@ export class Drainer {
     if (hasOps && pairing.out.id > 0) {
       lsn = pairing.out.append(ops, turns.current, pairing.in.applied, forwards)
       if (grants.holds.size > 0) grants.number(turns.current, lsn)
+    }
+    if (this.timedTurn === 0) {
+      this.timedTurn = turns.current
+      this.timedFrom = node.now
     }
     turns.end(lsn, pairing.out.id)
     node.flusher.turnEnded()

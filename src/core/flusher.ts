@@ -1,6 +1,7 @@
 // Flusher: when the store gets a batch, up to which turn everything is on disk, and what waits for that. Knows no rows: the journal
 // makes the batch.
 import { Turn } from '../base/brand.ts'
+import type { Histogram } from './histogram.ts'
 import type { BrokerNode } from './node.ts'
 
 /** The turn a barrier waits for is known when the one under way ends. */
@@ -9,7 +10,7 @@ const UNSET = -1
 const FLUSHES_MAX = 2
 
 type Barrier = { turn: number; readonly then: () => void }
-type Flush = { readonly turn: number; readonly sync: boolean; readonly applied: number }
+type Flush = { readonly turn: number; readonly sync: boolean; readonly applied: number; readonly at: number }
 
 export class Flusher {
   private barrier: Barrier | null = null
@@ -19,10 +20,12 @@ export class Flusher {
   private loose = false
   /** Monotonic ms of the last batch. */
   private flushedAt: number
+  private readonly seconds: Histogram
   private readonly node: BrokerNode
 
   constructor(node: BrokerNode) {
     this.node = node
+    this.seconds = node.metrics.histogram('flush_seconds', 'from giving a batch to the store to having it written')
     this.flushedAt = node.now
   }
 
@@ -85,7 +88,7 @@ export class Flusher {
     )
     const turn = node.turns.current - 1
     this.flushedAt = node.now
-    this.flushes.push({ turn, sync, applied: pairing.in.applied })
+    this.flushes.push({ turn, sync, applied: pairing.in.applied, at: node.now })
     node.ports.store.flush(batch, Turn(turn), sync)
   }
 
@@ -94,6 +97,7 @@ export class Flusher {
     const { turns, pairing } = this.node
     while (this.flushes.length > 0 && (this.flushes[0] as Flush).turn <= turn) {
       const flush = this.flushes.shift() as Flush
+      this.seconds.observe((this.node.now - flush.at) / 1000)
       if (flush.sync || pairing.peerAck === 'peer-write') this.durableUpTo(flush.applied)
       this.loose = !flush.sync
       if (flush.sync) turns.synced = Math.max(turns.synced, flush.turn)

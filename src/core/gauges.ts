@@ -38,12 +38,19 @@ function addHoldings(node: BrokerNode): void {
 }
 
 function addPair(node: BrokerNode): void {
-  const { metrics, pairing, claims } = node
+  const { metrics, pairing, claims, backPressure } = node
   const gauge = (name: string, help: string, read: () => number): void => metrics.gauge(name, help, read)
   gauge('claims_open', 'client ids asked for at the peer and not answered', () => claims.open.size)
   gauge('ring_groups', 'groups of changes the peer has not acknowledged', () => pairing.out.ring.length)
   gauge('ring_bytes', 'bytes of changes the peer has not acknowledged', () => pairing.out.ringBytes)
+  gauge(
+    'publishers_waiting',
+    'publishers that stand still because the peer is too far behind',
+    () => backPressure.count,
+  )
+  gauge('link_backlog_bytes', 'bytes for the peer that its socket has not taken', () => node.ports.link.backlog())
   gauge('link_lag_ms', 'round trip of the last heartbeat', () => node.lagMs)
+  gauge('clock_skew_ms', 'what the wall clock of the peer was ahead when the link opened', () => pairing.hello.skewMs)
   gauge('peer_connections', 'open MQTT connections at the peer, as it has told', () => node.presences.upAtPeer)
   gauge('link_up', '1 while the link is up', () => (pairing.link.up ? 1 : 0))
   gauge('ready', '1 while clients may be served', () => (node.ready ? 1 : 0))
@@ -54,7 +61,8 @@ function addPair(node: BrokerNode): void {
   metrics.labelled('gauge', 'mode', 'mode', '1 for the mode this node is in', modes)
 }
 
-function addTraffic({ metrics, traffic, config }: BrokerNode): void {
+function addTraffic({ metrics, traffic, config, ports, wall }: BrokerNode): void {
+  const startedAt = Math.round(wall) / 1000
   const byType = (read: (type: PacketType) => number) => (): Labelled[] =>
     Object.entries(PacketType).map(([name, type]) => [name, read(type)])
   const received = byType((type) => traffic.receivedOf(type))
@@ -65,5 +73,7 @@ function addTraffic({ metrics, traffic, config }: BrokerNode): void {
   metrics.counter('bytes_sent', 'bytes sent to clients', () => traffic.bytesOut)
   metrics.counter('publish_bytes_received', 'payload bytes of PUBLISH received', () => traffic.payloadBytesIn)
   metrics.counter('publish_bytes_sent', 'payload bytes of PUBLISH sent', () => traffic.payloadBytesOut)
+  metrics.gauge('process_resident_memory_bytes', 'resident memory size in bytes', () => ports.memoryBytes())
+  metrics.gauge('process_start_time_seconds', 'start time of the process since unix epoch in seconds', () => startedAt)
   metrics.labelled('gauge', 'build_info', 'version', 'always 1, with the version', () => [[config.version, 1]])
 }

@@ -19,6 +19,8 @@ export class Hello {
   private sent = false
   /** The peer has said it on this link. */
   heard = false
+  /** By how much the peer's wall clock was ahead when it last said HELLO. */
+  skewMs = 0
   private mine: Greeting | null = null
   private readonly pairing: Pairing
   private readonly node: BrokerNode
@@ -119,8 +121,9 @@ export class Hello {
     pairing.features = features & FEATURES
     const objection = this.objection(frame)
     if (objection !== null) return this.refuse(objection.code, objection.text)
-    const skew = Math.abs(wall - node.wall)
-    if (skew > LIMITS.skewAlarmMs) node.ports.log.event('clock_skew', { peer: name, ms: Math.round(skew) })
+    this.skewMs = Math.round(wall - node.wall)
+    const skew = Math.abs(this.skewMs)
+    if (skew > LIMITS.skewAlarmMs) node.ports.log.event('clock_skew', { peer: name, ms: skew })
     node.ratchet(hlc)
     const same = pairing.peerBoot === boot
     pairing.peerBoot = boot as BootId

@@ -1,5 +1,8 @@
 // Histogram: how often a measured value fell under each of some bounds. Knows neither name nor unit.
 
+/** Seconds: a hop over a good link takes half a millisecond, a slow disk tens of them; a refused client has waited for five seconds. */
+export const LATENCIES = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+
 export class Histogram {
   /** Upper bounds, ascending; what lies above all of them is counted as well. */
   readonly bounds: readonly number[]

@@ -1,12 +1,15 @@
 // Metrics: what is counted and what can be read off, and its Prometheus text. Counts, never measures.
 import { COUNTER_FAMILIES, COUNTERS } from './counters.ts'
-import { Histogram } from './histogram.ts'
+import { Histogram, LATENCIES } from './histogram.ts'
 
 type Kind = 'counter' | 'gauge' | 'histogram'
 /** A value and the label that tells it apart from others of its name. */
 export type Labelled = readonly [label: string, value: number]
 
 const PREFIX = 'tandemq_'
+const DROPPED = 'dropped_'
+/** Names that Prometheus gives to what every process has. */
+const PROCESS = 'process_'
 
 export class Metrics {
   private readonly counters = new Map<string, number>(Object.keys(COUNTERS).map((name) => [name, 0]))
@@ -23,8 +26,16 @@ export class Metrics {
   /** Messages dropped, for whatever reason. */
   get dropped(): number {
     let sum = 0
-    for (const [name, n] of this.counters) if (name.startsWith('dropped_')) sum += n
+    for (const [name, n] of this.counters) if (name.startsWith(DROPPED)) sum += n
     return sum
+  }
+
+  /** Reasons for which none was are left out. */
+  get droppedByReason(): Record<string, number> {
+    const reasons: Record<string, number> = {}
+    for (const [name, n] of this.counters)
+      if (n > 0 && name.startsWith(DROPPED)) reasons[name.slice(DROPPED.length)] = n
+    return reasons
   }
 
   /** What is counted elsewhere, by whoever counts it cheapest. */
@@ -43,7 +54,7 @@ export class Metrics {
     )
   }
 
-  histogram(name: string, help: string, bounds: readonly number[]): Histogram {
+  histogram(name: string, help: string, bounds: readonly number[] = LATENCIES): Histogram {
     const histogram = new Histogram(bounds)
     this.family(name, 'histogram', help, (base) => {
       const lines: string[] = []
@@ -55,7 +66,7 @@ export class Metrics {
   }
 
   private family(name: string, kind: Kind, help: string, lines: (base: string) => string[]): void {
-    const base = PREFIX + name
+    const base = name.startsWith(PROCESS) ? name : PREFIX + name
     this.families.push({ name: base, kind, help, lines: () => lines(base) })
   }
 

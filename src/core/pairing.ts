@@ -320,7 +320,11 @@ export class Pairing {
   }
 
   describe(): Record<string, unknown> {
-    return { name: this.peerName, version: this.peerVersion, link: this.link.up, ring: this.out.ring.length }
+    const { link, out } = this
+    const lagMs = Math.round(this.node.lagMs * 1000) / 1000
+    const connections = this.node.presences.upAtPeer
+    const behind = { ring: out.ring.length, ringBytes: out.ringBytes }
+    return { name: this.peerName, version: this.peerVersion, link: link.up, lagMs, connections, ...behind }
   }
 }
 

@@ -22,8 +22,13 @@ export function statusOf(node: BrokerNode): Record<string, unknown> {
     connections: node.live.size,
     sessions: node.sessions.byClient.size,
     subscriptions: node.sessions.subscriptionCount,
+    sharedSubscriptions: node.sessions.sharedCount,
     queued: node.sessions.queuedMessages,
+    queuedBytes: node.sessions.queuedBytes,
     retained: node.retained.count,
+    retainedBytes: node.retained.bytes,
+    publishersWaiting: node.backPressure.count,
+    dropped: node.metrics.droppedByReason,
   }
 }
 

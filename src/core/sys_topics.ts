@@ -1,4 +1,5 @@
 // SysTopics: what stands under $SYS/broker and how each value reads: mosquitto's names and forms, and the pair's own. Tells nobody.
+import { LIMITS } from '../base/limits.ts'
 import { PacketType } from '../wire/packet.ts'
 import { inflightOf } from './gauges.ts'
 import { LOAD_SPANS, Load } from './load.ts'
@@ -122,6 +123,7 @@ function ofPair(node: BrokerNode): SysTopic[] {
     ['clients/here', () => node.live.size],
     ['clients/peer', () => node.presences.upAtPeer],
     ['alarm/possibly stale', () => Number(pairing.possiblyStale)],
+    ['alarm/clock skew', () => Number(Math.abs(pairing.hello.skewMs) > LIMITS.skewAlarmMs)],
   ]
   return topics.map(([name, read]) => [`pair/${name}`, read])
 }

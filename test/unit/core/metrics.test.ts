@@ -20,7 +20,7 @@ test('the text of a node that has worked is well formed, and every family has he
     const families = parseMetrics(node.metrics.render())
     for (const family of families.values()) {
       assert.ok(family.samples.length > 0, `${family.name} has no value`)
-      assert.match(family.name, /^tandemq_[a-z0-9_]+$/)
+      assert.match(family.name, /^(tandemq|process)_[a-z0-9_]+$/)
       assert.is(family.name.endsWith('_total'), family.type === 'counter', family.name)
     }
   }
@@ -101,6 +101,41 @@ test('a hand-over is timed from the claim to the grant', () => {
   world.connect(world.b, 'c', { cleanStart: false, sessionExpiry: 60 })
   assert.is(samples(world.a), before[0])
   assert.is(samples(world.b), (before[1] as number) + 1)
+})
+
+test('the waits for disk and peer are timed', () => {
+  const world = new TwoNodes()
+  const count = (node: typeof world.a, name: string) =>
+    parseMetrics(node.metrics.render())
+      .get(`tandemq_${name}`)
+      ?.samples.find((s) => s.name.endsWith('_count'))?.value as number
+  const names = ['flush_seconds', 'release_seconds']
+  const before = names.map((name) => count(world.a, name))
+  const c = world.connect(world.a, 'c', { sessionExpiry: 60 })
+  for (let i = 0; i < 5; i++) {
+    c.subscribe(`x/${i}`)
+    world.settle()
+  }
+  for (const [i, name] of names.entries()) assert.ok(count(world.a, name) >= (before[i] as number) + 5, name)
+})
+
+test('status says what is held, how far the peer is behind, and what was dropped', () => {
+  const world = new TwoNodes({ queuedMessagesMax: 2 })
+  const c = world.connect(world.a, 'c', { sessionExpiry: 60 })
+  c.subscribe('x', 1)
+  c.subscribe('$share/g/y')
+  c.disconnect()
+  const publisher = world.connect(world.b, 'publisher')
+  for (let i = 0; i < 5; i++) publisher.publish('x', 'four', { qos: 1 })
+  publisher.publish('kept', 'seven b', { retain: true })
+  world.settle()
+  const { queued, queuedBytes, retained, retainedBytes, subscriptions, sharedSubscriptions, dropped, peer } =
+    world.a.status()
+  assert.equal([queued, queuedBytes, retained, retainedBytes], [2, 8, 1, 7])
+  assert.equal([subscriptions, sharedSubscriptions], [2, 1])
+  assert.equal(dropped, { queue_full: 3 })
+  assert.equal(peer, { name: 'b', version: 'test', link: true, lagMs: 0, connections: 1, ring: 0, ringBytes: 0 })
+  assert.is(world.a.metrics.dropped, 3)
 })
 
 test('the lag of the link is its round trip, not the pause between two heartbeats', () => {
