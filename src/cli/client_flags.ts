@@ -11,12 +11,13 @@ import type { Described } from './help.ts'
 
 export const CLIENT_FLAGS: readonly (Described & Flag)[] = [
   { name: 'host', short: 'h', value: 'HOST', help: 'broker (default localhost)' },
-  { name: 'port', short: 'p', value: 'PORT', help: 'its port (default 1883)' },
+  { name: 'port', short: 'p', value: 'PORT', help: 'its port (default 1883, with --ws 8083)' },
+  { name: 'ws', value: null, help: 'over WebSocket, at the path /mqtt' },
   {
     name: 'url',
     short: 'L',
     value: 'URL',
-    help: 'mqtt://[user[:password]@]host[:port]/topic, for all of these at once',
+    help: 'mqtt:// or ws://[user[:password]@]host[:port]/topic, for all of these at once',
   },
   { name: 'topic', short: 't', value: 'TOPIC', help: 'topic; sub: filter, repeatable', list: true },
   { name: 'qos', short: 'q', value: 'QOS', help: 'quality of service 0, 1 or 2 (default 0)' },
@@ -48,12 +49,17 @@ export const PROPERTY_HELP: Described = {
   help: 'MQTT 5.0 property',
 }
 
+const PORT_TCP = 1883
+const PORT_WS = 8083
+
 /** Flags of mosquitto's that are refused by name instead of as unknown. */
-const PLANNED = ['cafile', 'capath', 'cert', 'key', 'insecure', 'tls-version', 'tls-alpn', 'psk', 'unix', 'ws', 'srv']
+const PLANNED = ['cafile', 'capath', 'cert', 'key', 'insecure', 'tls-version', 'tls-alpn', 'psk', 'unix', 'srv']
 
 export type ClientArguments = {
   readonly host: string
   readonly port: number
+  /** Over WebSocket. */
+  readonly ws: boolean
   readonly topics: readonly string[]
   readonly qos: QoS
   readonly connect: ConnectFields
@@ -76,10 +82,12 @@ export function readClientArguments(command: string, args: readonly string[], ow
   const qos = readQos(word('qos'), '--qos')
   const version = readVersion(word('protocol-version'), properties !== null || values.has('session-expiry-interval'))
   const more: ClientProperties = properties ?? { connect: {}, publish: {}, will: {}, subscribe: {} }
+  const ws = values.has('ws') || url?.ws === true
   const topics = [...(values.get('topic') ?? []), ...(url?.topic === undefined ? [] : [url.topic])]
   return {
     host: word('host') ?? url?.host ?? 'localhost',
-    port: readInt(word('port'), '--port', 1, 65_535) ?? url?.port ?? 1883,
+    port: readInt(word('port'), '--port', 1, 65_535) ?? url?.port ?? (ws ? PORT_WS : PORT_TCP),
+    ws,
     topics,
     qos,
     connect: { ...readConnect(values, version, url), ...more.connect },
@@ -127,19 +135,21 @@ function readWill(values: Values, properties: ClientProperties['will']): WillFie
   }
 }
 
-type Url = { host: string; port: number; topic?: string; username?: string; password?: string }
+type Url = { ws: boolean; host: string; port?: number; topic?: string; username?: string; password?: string }
 
 function readUrl(text: string | undefined): Url | null {
   if (text === undefined) return null
-  if (/^(mqtts|wss?):/.test(text)) throw new OperatorFault(`--url: ${text.replace(/:.*/s, '')} is not supported yet`)
-  const found = /^mqtt:\/\/(?:([^@/]*)@)?(\[[^\]/]+\]|[^:/]+)(?::(\d+))?(?:\/(.*))?$/s.exec(text)
+  if (/^(mqtts|wss):/.test(text)) throw new OperatorFault(`--url: ${text.replace(/:.*/s, '')} is not supported yet`)
+  const found = /^(mqtt|ws):\/\/(?:([^@/]*)@)?(\[[^\]/]+\]|[^:/]+)(?::(\d+))?(?:\/(.*))?$/s.exec(text)
   if (found === null)
-    throw new OperatorFault(`--url: "${text}" is not of the form mqtt://[user[:password]@]host[:port]/topic`)
-  const [username, ...password] = (found[1] ?? '').split(':')
+    throw new OperatorFault(`--url: "${text}" is not of the form mqtt:// or ws://[user[:password]@]host[:port]/topic`)
+  const [username, ...password] = (found[2] ?? '').split(':')
+  const port = readInt(found[4], '--url', 1, 65_535)
   return {
-    host: (found[2] as string).replace(/^\[|\]$/g, ''),
-    port: readInt(found[3], '--url', 1, 65_535) ?? 1883,
-    ...(found[4] ? { topic: found[4] } : {}),
+    ws: found[1] === 'ws',
+    host: (found[3] as string).replace(/^\[|\]$/g, ''),
+    ...(port === undefined ? {} : { port }),
+    ...(found[5] ? { topic: found[5] } : {}),
     ...(username ? { username: decodeURIComponent(username) } : {}),
     ...(password.length > 0 ? { password: decodeURIComponent(password.join(':')) } : {}),
   }

@@ -2,7 +2,7 @@
 // session. For the command line; knows nothing of terminals.
 import { ByteWriter } from '../base/bytes.ts'
 import type { DialAddress } from '../host/address.ts'
-import type { Pipe, Pipes } from '../host/pipe.ts'
+import type { Dialer, Pipe } from '../host/pipe.ts'
 import { ClientDecoder, type Delivery, type ServerPacket } from '../wire/client_decoder.ts'
 import {
   type ConnectFields,
@@ -40,7 +40,7 @@ export type ClientEvents = {
 export class MqttClient {
   private readonly to: DialAddress
   private readonly connect: ConnectFields
-  private readonly pipes: Pipes
+  private readonly dialer: Dialer
   private readonly events: ClientEvents
   private readonly out = new ByteWriter(1024)
   private pipe: Pipe | null = null
@@ -54,17 +54,17 @@ export class MqttClient {
   private connackTimer: ReturnType<typeof setTimeout> | null = null
   private heard = false
 
-  constructor(to: DialAddress, connect: ConnectFields, pipes: Pipes, events: ClientEvents) {
+  constructor(to: DialAddress, connect: ConnectFields, dialer: Dialer, events: ClientEvents) {
     this.to = to
     this.connect = connect
-    this.pipes = pipes
+    this.dialer = dialer
     this.events = events
     this.outbox = new MqttOutbox(this.out, connect.version, (message, reason) => events.onPublished(message, reason))
   }
 
   start(): void {
     if (this.ended) return
-    this.pipes.dial(
+    this.dialer.dial(
       this.to,
       DIAL_MS_MAX,
       (pipe) => this.onPipe(pipe),

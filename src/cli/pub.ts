@@ -5,6 +5,7 @@ import process from 'node:process'
 import { NO_BYTES, utf8 } from '../base/bytes.ts'
 import { OperatorFault } from '../base/fault.ts'
 import { loadPipes } from '../host/pipe.ts'
+import { pipesWs } from '../host/pipe_ws.ts'
 import { validTopicName } from '../topic/name.ts'
 import { encodeMessageProps } from '../wire/message_props.ts'
 import type { Flag } from './arguments.ts'
@@ -70,11 +71,11 @@ class Publisher {
   }
 
   async run(source: string): Promise<void> {
-    const { host, port, connect, values } = this.given
+    const { host, port, ws, connect, values } = this.given
     const repeat = readInt(values.get('repeat')?.[0], '--repeat', 1, 2 ** 40) ?? 1
     const delayMs = readSeconds(values.get('repeat-delay')?.[0], '--repeat-delay') ?? 0
     const payload = source === 'stdin-line' || source === 'stdin-file' ? null : this.payload(source)
-    this.client = new MqttClient({ host, port }, connect, await loadPipes(), this.events())
+    this.client = new MqttClient({ host, port }, connect, ws ? pipesWs : await loadPipes(), this.events())
     this.client.start()
     await this.orFail(this.connected.promise)
     if (source === 'stdin-line') for await (const line of lines(process.stdin)) await this.send(line)

@@ -3,6 +3,7 @@ import process from 'node:process'
 import { ByteWriter } from '../base/bytes.ts'
 import { OperatorFault } from '../base/fault.ts'
 import { loadPipes } from '../host/pipe.ts'
+import { pipesWs } from '../host/pipe_ws.ts'
 import { matches, validFilter } from '../topic/name.ts'
 import type { Delivery } from '../wire/client_decoder.ts'
 import type { SubscribeFields } from '../wire/client_encoder.ts'
@@ -105,12 +106,12 @@ class Subscriber {
   }
 
   async run(): Promise<void> {
-    const { host, port, connect, values, debug } = this.given
+    const { host, port, ws, connect, values, debug } = this.given
     const timeoutMs = readSeconds(values.get('timeout')?.[0], '--timeout')
     const timer =
       timeoutMs === undefined ? null : setTimeout(() => this.fail(new Failure('timed out', EXIT_TIMEOUT)), timeoutMs)
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => this.end())
-    this.client = new MqttClient({ host, port }, connect, await loadPipes(), {
+    this.client = new MqttClient({ host, port }, connect, ws ? pipesWs : await loadPipes(), {
       onConnected: (sessionPresent, again) => this.onConnected(sessionPresent, again),
       onMessage: (message) => this.onMessage(message),
       onSuback: (codes) => this.onSuback(codes),

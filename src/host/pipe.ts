@@ -43,9 +43,7 @@ export interface PipeListener {
   stop(): void
 }
 
-export interface Pipes {
-  /** @throws the runtime's error where the address cannot be bound */
-  listen(address: ListenAddress, onPipe: (pipe: Pipe) => void): Promise<PipeListener>
+export interface Dialer {
   /** Calls exactly one of both, after it has returned, unless cancelled through the function it returns. */
   dial(
     to: DialAddress,
@@ -53,6 +51,11 @@ export interface Pipes {
     onPipe: (pipe: Pipe) => void,
     onFail: (failure: DialFailure) => void,
   ): () => void
+}
+
+export interface Pipes extends Dialer {
+  /** @throws the runtime's error where the address cannot be bound */
+  listen(address: ListenAddress, onPipe: (pipe: Pipe) => void): Promise<PipeListener>
 }
 
 export async function loadPipes(): Promise<Pipes> {

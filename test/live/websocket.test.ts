@@ -11,7 +11,7 @@ import mqtt, { type IClientOptions, type MqttClient as JsClient } from 'mqtt'
 import { utf8 } from '../../src/base/bytes.ts'
 import { Chromium } from '../support/chromium.ts'
 import { MqttClient, text } from '../support/mqtt_client.ts'
-import { Folder, freePorts, NodeProcess, PairProcesses, root } from '../support/processes.ts'
+import { Folder, freePorts, NodeProcess, PairProcesses, Proc, root } from '../support/processes.ts'
 import { assert, suite } from '../support/suite.ts'
 import { upgradeRequest, WsClient } from '../support/ws_client.ts'
 import { CLOSE, clientFrame, closePayload, joined, PING, PONG, TEXT } from '../support/ws_frames.ts'
@@ -400,6 +400,32 @@ test('MQTT.js over WebSocket, its node killed: on the other node it goes on with
   assert.is(await got, 'here')
   pub.drop()
   await c.endAsync(true)
+})
+
+test('tandemq sub and pub over WebSocket: what is sent is printed, a node that was killed is found again', async () => {
+  await using b = await WsNode.start()
+  const runner = 'Deno' in globalThis ? ['run', '-A', '--no-lock', 'src/main.ts'] : ['src/main.ts']
+  const tandemq = (...args: string[]) => new Proc(process.execPath, [...runner, ...args])
+  const flags = ['-V', '5', '-q', '2', '-c', '-i', 'cli', '-C', '2', '-d', '-F', '%t %l']
+  const sub = tandemq('sub', '-L', `ws://${LOOPBACK}:${b.ws}/a/#`, ...flags)
+  await b.logged('subscribe', { client: 'cli' })
+  await b.logged('connect', { client: 'cli', transport: 'ws', protocol: '5.0' })
+  const publish = async (topic: string, message: string) => {
+    const pub = tandemq('pub', '--ws', '-h', LOOPBACK, '-p', `${b.ws}`, '-t', topic, '-m', message, '-q', '2')
+    assert.is(await pub.ended, 0, pub.log)
+  }
+  await publish('a/1', 'x'.repeat(100_000))
+  await b.node.kill9()
+  b.node.start()
+  await b.node.until('ready')
+  await publish('a/2', '')
+  assert.is(await sub.ended, 0, sub.log)
+  assert.match(sub.log, /^a\/1 100000$/m)
+  assert.match(sub.log, /^a\/2 0$/m)
+  const [nobody] = (await freePorts(1)) as [number]
+  const lost = tandemq('pub', '--ws', '-h', LOOPBACK, '-p', `${nobody}`, '-t', 't', '-m', 'x')
+  assert.is(await lost.ended, 1)
+  assert.match(lost.log, `cannot connect to ${LOOPBACK}:${nobody}`)
 })
 
 test('MQTT.js in a browser: a page publishes and receives, and hears why its connection ends', async ({ a }) => {

@@ -40,6 +40,19 @@ test('a URL names them all at once', () => {
   assert.is(read('-L', 'mqtt://[::1]/x').host, '::1')
 })
 
+test('WebSocket: by its flag or by the URL, with a port of its own', () => {
+  const brief = (...args: string[]) => {
+    const { ws, host, port, topics } = read(...args)
+    return [ws, host, port, topics]
+  }
+  assert.equal(brief(), [false, 'localhost', 1883, []])
+  assert.equal(brief('--ws'), [true, 'localhost', 8083, []])
+  assert.equal(brief('--ws', '-p', '80'), [true, 'localhost', 80, []])
+  assert.equal(brief('-L', 'ws://broker/a/b'), [true, 'broker', 8083, ['a/b']])
+  assert.equal(brief('-L', 'ws://me:pw@[::1]:9001/x'), [true, '::1', 9001, ['x']])
+  assert.equal(brief('-L', 'mqtt://broker/x', '--ws'), [true, 'broker', 8083, ['x']])
+})
+
 for (const [version, expected] of [
   ['31', 3],
   ['mqttv31', 3],
@@ -89,6 +102,7 @@ for (const [args, message] of [
   ['--will-topic a/#', /--will-topic: "a\/#" is not a topic name/],
   ['--cafile x', /--cafile is not supported yet/],
   ['-L mqtts://x', /--url: mqtts is not supported yet/],
+  ['-L wss://x', /--url: wss is not supported yet/],
   ['-L broker', /--url: "broker" is not of the form/],
   ['-D publish colour red', /-D publish colour: there is no such property/],
   ['-D publish content-type', /-D needs COMMAND PROPERTY VALUE/],
