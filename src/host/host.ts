@@ -72,6 +72,7 @@ export class Host {
   private readonly listeners: Listener[] = []
   private admin: AdminServer | null = null
   private authenticator: Authenticator | null = null
+  private reloading: Promise<void> = Promise.resolve()
   private addresses: Record<string, unknown> = {}
   private modeSeen = ''
   private draining = false
@@ -157,6 +158,7 @@ export class Host {
   private makeAuthenticator(): Authenticator | null {
     const { passwords } = this.hostConfig
     if (passwords === null) return null
+    this.warnOpenFile(passwords)
     return new Authenticator(passwords.users, (request, answer) => {
       this.loop.later(() => this.loop.node.authentication.answered(request, answer))
     })
@@ -211,25 +213,35 @@ export class Host {
     if (process.platform !== 'win32') process.on('SIGHUP', () => this.reload())
   }
 
-  /** SIGHUP: files are read again; what cannot be used changes nothing. */
+  /** SIGHUP: files are read again, one time after the other; what cannot be used changes nothing. */
   private reload(): void {
     const { authenticator } = this
     const { passwords } = this.hostConfig
     if (authenticator === null || passwords === null) return this.log.info('SIGHUP: nothing to reload')
-    this.loop.later(() => {
-      const { node } = this.loop
-      try {
-        const users = passwords.read()
+    this.reloading = this.reloading.then(() => this.reloadUsers(authenticator, passwords))
+  }
+
+  private async reloadUsers(authenticator: Authenticator, passwords: PasswordFile): Promise<void> {
+    const { node } = this.loop
+    try {
+      const users = await passwords.readAgain()
+      this.loop.later(() => {
         const gone = authenticator.replace(users)
         node.authentication.revoke(gone)
         node.count('password_file_reloads')
         this.log.info(`${passwords.path}: ${users.size} users, ${gone.size} withdrawn or changed`)
-      } catch (error) {
-        if (!(error instanceof OperatorFault)) throw error
-        node.count('password_file_reload_failures')
-        this.log.error(`${error.message}; the former users stay`)
-      }
-    })
+        this.warnOpenFile(passwords)
+      })
+    } catch (error) {
+      if (!(error instanceof OperatorFault)) throw error
+      node.count('password_file_reload_failures')
+      this.log.error(`${error.message}; the former users stay`)
+    }
+  }
+
+  private warnOpenFile(passwords: PasswordFile): void {
+    if (passwords.isOpenToAll)
+      this.log.warn(`${passwords.path} can be read by everybody on this machine, whom its hashes let in by SCRAM`)
   }
 
   private drainAway(why: string): void {

@@ -1,10 +1,16 @@
 // PasswordFile: mosquitto's password file, one `user:hash` a line, read and checked as a whole. Checks nobody's password.
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import process from 'node:process'
+import { setImmediate as pause } from 'node:timers/promises'
 import { utf8Text } from '../base/bytes.ts'
 import { OperatorFault } from '../base/fault.ts'
 import { LIMITS } from '../base/limits.ts'
 import { type PasswordHash, parseHash } from './password_hash.ts'
 import { Users } from './users.ts'
+
+/** Some milliseconds of work. */
+const LINES_PER_SLICE = 1000
 
 export type PasswordLine = {
   /** Without its line end. */
@@ -28,29 +34,70 @@ export class PasswordFile {
     this.users = this.read()
   }
 
-  /** As the file is now. @throws {OperatorFault} */
-  read(): Users {
+  /** @throws {OperatorFault} */
+  private read(): Users {
+    const reading = this.parse(readBytes(this.path, this.label))
+    for (;;) {
+      const { done, value } = reading.next()
+      if (done === true) return value
+    }
+  }
+
+  /** As the file is now. A large one takes a second; the event loop goes on meanwhile. @throws {OperatorFault} */
+  async readAgain(): Promise<Users> {
+    let bytes: Uint8Array
+    try {
+      bytes = await readFile(this.path)
+    } catch (error) {
+      throw unreadable(error, this.path, this.label)
+    }
+    const reading = this.parse(bytes)
+    for (;;) {
+      const { done, value } = reading.next()
+      if (done === true) return value
+      await pause()
+    }
+  }
+
+  /** Stops between slices of the file. @throws {OperatorFault} */
+  *parse(bytes: Uint8Array): Generator<void, Users> {
     const { path, label } = this
     const hashes = new Map<string, PasswordHash>()
-    for (const [i, { user, secret }] of readPasswordLines(path, label).entries()) {
+    let line = 0
+    for (const { user, secret } of passwordLines(bytes, path, label)) {
+      if (++line % LINES_PER_SLICE === 0) yield
       if (user === null) continue
       const hash = parseHash(secret)
-      if (typeof hash === 'string') throw new OperatorFault(`${label}: ${path}, line ${i + 1}: ${hash}`)
+      if (typeof hash === 'string') throw new OperatorFault(`${label}: ${path}, line ${line}: ${hash}`)
       hashes.set(user, hash)
     }
     return new Users(hashes)
   }
+
+  /** Everybody on this machine may read it. */
+  get isOpenToAll(): boolean {
+    const found = statSync(this.path, { throwIfNoEntry: false })
+    return process.platform !== 'win32' && found !== undefined && (found.mode & 0o004) !== 0
+  }
+}
+
+/** @throws {OperatorFault} */
+export function readPasswordLines(path: string, label: string): PasswordLine[] {
+  return [...passwordLines(readBytes(path, label), path, label)]
 }
 
 /** Lines with their users; each user once. What stands behind the colon is not judged. @throws {OperatorFault} */
-export function readPasswordLines(path: string, label: string): PasswordLine[] {
+function* passwordLines(bytes: Uint8Array, path: string, label: string): Generator<PasswordLine> {
   const seen = new Map<string, number>()
-  const texts = readText(path, label).split('\n')
+  const texts = textOf(bytes, path, label).split('\n')
   if (texts.at(-1) === '') texts.pop()
-  return texts.map((raw, i) => {
+  for (const [i, raw] of texts.entries()) {
     const fail = (what: string) => new OperatorFault(`${label}: ${path}, line ${i + 1}: ${what}`)
     const text = raw.endsWith('\r') ? raw.slice(0, -1) : raw
-    if (text.trim() === '' || text.startsWith('#')) return { text, user: null, secret: '' }
+    if (text.trim() === '' || text.startsWith('#')) {
+      yield { text, user: null, secret: '' }
+      continue
+    }
     const colon = text.indexOf(':')
     if (colon === -1) throw fail('there is no colon between user and hash')
     const user = text.slice(0, colon).trim()
@@ -59,8 +106,8 @@ export function readPasswordLines(path: string, label: string): PasswordLine[] {
     const before = seen.get(user)
     if (before !== undefined) throw fail(`user "${user}" stands in line ${before} already`)
     seen.set(user, i + 1)
-    return { text, user, secret: text.slice(colon + 1).trim() }
-  })
+    yield { text, user, secret: text.slice(colon + 1).trim() }
+  }
 }
 
 /** @returns what is wrong with a user name; null: nothing */
@@ -71,13 +118,19 @@ export function userFault(user: string): string | null {
   return /[\u0000-\u001f\u007f]/.test(user) ? 'a user name holds no control characters' : null
 }
 
-function readText(path: string, label: string): string {
-  let bytes: Uint8Array
+function readBytes(path: string, label: string): Uint8Array {
   try {
-    bytes = readFileSync(path)
+    return readFileSync(path)
   } catch (error) {
-    throw new OperatorFault(`${label}: cannot read ${path} (${(error as { code?: string }).code ?? error})`)
+    throw unreadable(error, path, label)
   }
+}
+
+function unreadable(error: unknown, path: string, label: string): OperatorFault {
+  return new OperatorFault(`${label}: cannot read ${path} (${(error as { code?: string }).code ?? error})`)
+}
+
+function textOf(bytes: Uint8Array, path: string, label: string): string {
   if (bytes.length > LIMITS.passwordFileBytesMax)
     throw new OperatorFault(`${label}: ${path} has more than ${LIMITS.passwordFileBytesMax} bytes`)
   const text = utf8Text(bytes)

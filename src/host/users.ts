@@ -22,8 +22,12 @@ export class Users {
     this.hashes = hashes
     const shapes = new Map<string, Shape>()
     let first: PasswordHash | null = null
+    let last: PasswordHash | null = null
     for (const hash of hashes.values()) {
       first ??= hash
+      // Most are alike.
+      if (hash.iterations === last?.iterations && hash.salt.length === last.salt.length) continue
+      last = hash
       const shape = { iterations: hash.iterations, saltBytes: hash.salt.length }
       shapes.set(`${shape.iterations} ${shape.saltBytes}`, shape)
     }

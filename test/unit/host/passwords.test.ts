@@ -1,7 +1,7 @@
 // Passwords: mosquitto's file, its hashes, who is made up for strangers, and checks that queue.
 
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { utf8 } from '../../../src/base/bytes.ts'
@@ -33,7 +33,7 @@ function mosquittoPasswd(path: string, ...args: string[]): void {
   assert.is(status, 0, stderr)
 }
 
-const read = (path: string) => new PasswordFile(path, '--password-file').read()
+const read = (path: string) => new PasswordFile(path, '--password-file').users
 
 /** The one sentence that the file is refused with. */
 function refusal(text: string | Uint8Array): string {
@@ -130,6 +130,29 @@ test('what is wrong is told in one sentence with file and line', () => {
   for (const [text, sentence] of rows) assert.is(refusal(text), sentence)
   assert.is(refusal(new Uint8Array([0x61, 0xff])), '--password-file: FILE is not UTF-8 text')
   assert.throws(() => read(join(folder, 'none')), /--password-file: cannot read .*none \(ENOENT\)/)
+})
+
+test('a file read again is the one that is there then, in slices, and its faults are the same', async () => {
+  const path = file(`al:${HASH}\n`)
+  const it = new PasswordFile(path, '--password-file')
+  const large = Array.from({ length: 5000 }, (_, i) => `user${i}:${HASH}\n`).join('')
+  assert.is([...it.parse(utf8(large))].length, 5, 'others have their turn in between')
+  writeFileSync(path, large)
+  assert.equal([it.users.size, (await it.readAgain()).size], [1, 5000])
+  writeFileSync(path, `al:${HASH}\nbo:plain\n`)
+  const said = await it.readAgain().then(String, (error: Error) => error.message)
+  assert.match(said, /line 2: a password hash begins with/)
+  rmSync(path)
+  assert.match(await it.readAgain().then(String, (error: Error) => error.message), /cannot read .*ENOENT/)
+})
+
+test('whether everybody may read it', () => {
+  const path = file(`al:${HASH}\n`)
+  const it = new PasswordFile(path, '--password-file')
+  chmodSync(path, 0o640)
+  assert.not(it.isOpenToAll)
+  chmodSync(path, 0o644)
+  assert.ok(it.isOpenToAll)
 })
 
 // ---- strangers
