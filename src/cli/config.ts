@@ -21,6 +21,7 @@ const PORT_CLUSTER = 7883
 const ADMIN_DEFAULT = '127.0.0.1:18083'
 const DATA_DEFAULT = './tandemq-data'
 const SECRET_BYTES_MAX = 4096
+const TEXT_LENGTH_MAX = 256
 const ACK_LEVELS = ['peer-ram', 'peer-write', 'peer-disk', 'both-disk'] as const
 const DAY_MS = 86_400_000
 
@@ -78,6 +79,9 @@ function readNode(settings: Settings, name: string, paired: boolean): NodeConfig
     keepAliveMax: settings.int('max-keep-alive', 0, 65_535, 0),
     qosMax: settings.int('max-qos', 0, 2, 2) as 0 | 1 | 2,
     retainAvailable: !settings.on('no-retained'),
+    validatePayload: settings.on('validate-utf8-payload'),
+    responseInformation: readText(settings, 'response-information'),
+    serverReference: readText(settings, 'server-reference'),
     topicAliasMaximum: settings.int('topic-alias-maximum', 0, 65_535, LIMITS.topicAliasMaximum),
     sharedStrategy: settings.oneOf('shared-strategy', SHARED_STRATEGIES, 'round-robin'),
     sysIntervalMs: 1000 * settings.int('sys-interval', 0, DAY_MS / 1000, LIMITS.sysIntervalMs / 1000),
@@ -86,6 +90,14 @@ function readNode(settings: Settings, name: string, paired: boolean): NodeConfig
     mutations: new Set(),
     version: VERSION,
   }
+}
+
+/** A text that goes to clients in a packet. */
+function readText(settings: Settings, name: string): string | null {
+  const text = settings.text(name)
+  if (text !== null && (text.length > TEXT_LENGTH_MAX || /\p{Cc}/u.test(text)))
+    throw settings.fault(name, `must be at most ${TEXT_LENGTH_MAX} characters, without control characters`)
+  return text
 }
 
 function readPartition(settings: Settings): NodeConfig['partition'] {
@@ -112,7 +124,7 @@ function readOrigins(settings: Settings): string[] {
 function readPair(settings: Settings): HostConfig['pair'] {
   const peerText = settings.text('peer')
   if (peerText === null) {
-    for (const name of ['cluster', 'cluster-secret-file']) {
+    for (const name of ['cluster', 'cluster-secret-file', 'server-reference']) {
       if (settings.text(name) !== null)
         throw settings.fault(name, '--peer is missing: without the other node it has no meaning')
     }

@@ -81,6 +81,21 @@ export const SETTINGS: readonly Setting[] = [
   advanced('max-keep-alive', 'SECONDS', 'longest keep alive granted; 0: no limit (default 0)'),
   advanced('max-qos', 'QOS', 'highest quality of service offered (default 2)'),
   advanced('topic-alias-maximum', 'N', `topic aliases a client may use; 0: none (default ${LIMITS.topicAliasMaximum})`),
+  advanced(
+    'validate-utf8-payload',
+    null,
+    'look at payloads that say they are UTF-8 text, and refuse those that are not',
+  ),
+  advanced(
+    'response-information',
+    'TEXT',
+    'told to clients that ask where answers may go; %c becomes the client identifier (default: none)',
+  ),
+  advanced(
+    'server-reference',
+    'HOST[:PORT]',
+    'where clients reach the other node: told to 5.0 clients that this node sends there',
+  ),
   advanced('no-retained', null, 'take no retained messages'),
   advanced(
     'shared-strategy',

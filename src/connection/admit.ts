@@ -10,15 +10,28 @@ import { move } from './states.ts'
 export function admit(c: Connection, packet: Connect): void {
   const { broker } = c
   if (broker.fullFor(packet.clientId)) return turnBack(c, Reason.serverBusy, 'too many connections')
-  if (!broker.admitting) return turnBack(c, Reason.serverUnavailable, 'not ready')
+  if (!broker.admitting) return turnAway(c, 'not ready')
   if (!takesConnack(c)) return turnBack(c, Reason.packetTooLarge, 'CONNACK is larger than the client takes')
   c.state = move(c.state, 'claiming')
   c.decoder.pause()
   broker.connect(c, packet)
 }
 
+/** This node serves nobody now; perhaps the other one does. */
+export function turnAway(c: Connection, text: string): void {
+  const { elsewhere } = c.broker
+  if (elsewhere === null) turnBack(c, Reason.serverUnavailable, text)
+  else turnBack(c, Reason.useAnotherServer, text, null, elsewhere)
+}
+
 /** CONNECT is refused, and the access log says so. @param username as the client has named itself, where it has */
-export function turnBack(c: Connection, reason: number, text: string, username: string | null = null): void {
+export function turnBack(
+  c: Connection,
+  reason: number,
+  text: string,
+  username: string | null = null,
+  serverReference?: string,
+): void {
   const { connect } = c
   c.broker.count('connects_refused')
   c.broker.log('connect_refused', {
@@ -27,5 +40,5 @@ export function turnBack(c: Connection, reason: number, text: string, username: 
     address: c.socket.address,
     why: text,
   })
-  c.refuse(reason, text)
+  c.refuse(reason, text, serverReference)
 }

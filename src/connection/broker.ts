@@ -20,6 +20,10 @@ export type ConnectionPolicy = {
   readonly retainAvailable: boolean
   /** 0: none are taken. */
   readonly topicAliasMaximum: number
+  /** A payload that says it is UTF-8 text is looked at. */
+  readonly validatePayload: boolean
+  /** The part of the topic tree for answers, told to who asks; `%c` is the client identifier. Null: none. */
+  readonly responseInformation: string | null
 }
 
 export interface Broker {
@@ -34,10 +38,10 @@ export interface Broker {
   need(): number
   /** A new packet begins: what was changed before does not gate it. */
   begin(): void
-  /** False while this node may serve nobody. */
-  readonly serving: boolean
-  /** ... or in a moment: a CONNECT is kept until it is decided. */
+  /** This node serves clients, or may in a moment: then a CONNECT is kept until it is decided. */
   readonly admitting: boolean
+  /** Where clients that are not served here find the other node, while it is there and its address is known. */
+  readonly elsewhere: string | null
   /** All places are taken, and none of them by this client. */
   fullFor(clientId: string): boolean
   assignClientId(): string

@@ -283,10 +283,11 @@ export class Connection implements PacketSink, Attachment {
   }
 
   /** Answers CONNECT with a refusal and closes. */
-  refuse(reason: number, text: string): void {
+  refuse(reason: number, text: string, serverReference?: string): void {
     if (this.state === 'closing' || this.state === 'closed') return
     this.endReason = reason
-    if (this.version !== 0 || reason === Reason.unsupportedProtocolVersion) writeConnackRefusal(this, reason, text)
+    if (this.version !== 0 || reason === Reason.unsupportedProtocolVersion)
+      writeConnackRefusal(this, reason, text, serverReference)
     this.close()
   }
 
@@ -311,7 +312,7 @@ export class Connection implements PacketSink, Attachment {
   }
 
   /** Cut at once: what is gated is discarded, what is already released is written if the socket takes it. */
-  cut(reason: number, text: string): void {
+  cut(reason: number, text: string, serverReference?: string): void {
     if (this.state === 'closed') return
     this.endReason = reason
     const { gates, out } = this
@@ -322,8 +323,9 @@ export class Connection implements PacketSink, Attachment {
       if (i < gates.length) out.length = gates[i] as number
     }
     this.gates = NO_GATES
-    if (this.state === 'open') sayWhy(this, reason, text)
-    else if (this.state === 'claiming' || this.state === 'authenticating') writeConnackRefusal(this, reason, text)
+    if (this.state === 'open') sayWhy(this, reason, text, serverReference)
+    else if (this.state === 'claiming' || this.state === 'authenticating')
+      writeConnackRefusal(this, reason, text, serverReference)
     this.decoder.stop()
     if (this.state !== 'closing') this.state = move(this.state, 'closing')
     this.flush()

@@ -1,8 +1,10 @@
 // On CONNECT: what can be judged from the packet alone; then who the client is, and then the broker decides who owns the session.
 import { LIMITS } from '../base/limits.ts'
 import type { Connect } from '../wire/packet.ts'
+import { saysText } from '../wire/publish_props.ts'
 import { Reason } from '../wire/reason.ts'
-import { admit, turnBack } from './admit.ts'
+import { isText } from '../wire/text.ts'
+import { admit, turnAway, turnBack } from './admit.ts'
 import { OutboundAliases } from './aliases.ts'
 import type { Connection } from './connection.ts'
 import { authenticate } from './on_auth.ts'
@@ -22,7 +24,7 @@ export function onConnect(c: Connection, packet: Connect): void {
     if (!c.socket.loopback)
       return turnBack(c, Reason.notAuthorized, 'anonymous clients are accepted from this machine only')
   }
-  if (!broker.admitting) return turnBack(c, Reason.serverUnavailable, 'not ready')
+  if (!broker.admitting) return turnAway(c, 'not ready')
   let { clientId } = packet
   if (clientId === '') {
     // [MQTT-3.1.1/3.1.3-8]; 3.1 knows no empty identifier
@@ -36,6 +38,13 @@ export function onConnect(c: Connection, packet: Connect): void {
   const { will } = packet
   if (will !== null && will.qos > broker.policy.qosMax) return turnBack(c, Reason.qosNotSupported, 'will QoS') // [MQTT-3.2.2-12]
   if (will?.retain && !broker.policy.retainAvailable) return turnBack(c, Reason.retainNotSupported, 'will RETAIN') // [MQTT-3.2.2-13]
+  if (
+    will !== null &&
+    broker.policy.validatePayload &&
+    saysText(will.props) &&
+    !isText(will.payload, 0, will.payload.length)
+  )
+    return turnBack(c, Reason.payloadFormatInvalid, 'will payload is not UTF-8') // section 3.1.3.2.3
   c.clientId = clientId
   const { keepAliveMax } = broker.policy
   const keepAlive =

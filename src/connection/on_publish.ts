@@ -1,10 +1,13 @@
 // On PUBLISH: one message from the client, QoS 0, 1 or 2.
 import { sameBytes } from '../topic/topics.ts'
-import { writeAck } from '../wire/encoder.ts'
+import { writeAck, writeAckInWords } from '../wire/encoder.ts'
 import { PacketType, type PublishView } from '../wire/packet.ts'
+import { saysText } from '../wire/publish_props.ts'
 import { Reason } from '../wire/reason.ts'
+import { isText } from '../wire/text.ts'
 import { InboundAliases } from './aliases.ts'
 import type { Connection } from './connection.ts'
+import { words } from './sizes.ts'
 
 export function onPublish(c: Connection, view: PublishView): void {
   const { broker, session } = c
@@ -16,6 +19,10 @@ export function onPublish(c: Connection, view: PublishView): void {
   } else if (c.topic === null || !sameBytes(c.topic, view.buf, view.topicStart, view.topicEnd))
     c.topic = broker.topics.internBytes(view.buf, view.topicStart, view.topicEnd)
   if (c.topic?.reserved === true) return refused(c, view)
+  if (broker.policy.validatePayload && saysText(view.props) && !isText(view.buf, view.payloadStart, view.payloadEnd)) {
+    broker.count('dropped_payload_format')
+    return refusePublish(c, view, Reason.payloadFormatInvalid, 'payload is not UTF-8') // section 3.3.2.3.2
+  }
   if (view.qos === 0) {
     broker.publish(c, view, 0)
     return
@@ -37,6 +44,16 @@ export function onPublish(c: Connection, view: PublishView): void {
   } // else a repetition, which must not be published again [MQTT-4.3.3-10]
   c.gate(broker.need())
   writeAck(c.writer(PacketType.pubrec), PacketType.pubrec, packetId, reasonOf(c, matched), c.version) // [MQTT-4.3.3-8]
+}
+
+/**
+ * A publish that is not taken. The acknowledgement says why, and the connection goes on; where there is none to say it, that is the
+ * connection's end.
+ */
+function refusePublish(c: Connection, view: PublishView, reason: number, text: string): void {
+  if (c.version !== 5 || view.qos === 0) return c.fail(reason, text)
+  const type = view.qos === 1 ? PacketType.puback : PacketType.pubrec
+  writeAckInWords(c.writer(type), type, view.packetId, reason, words(c, text), c.maximumPacketSize) // [MQTT-4.3.3-9]
 }
 
 /** Finds what the alias stands for, or what it will. @returns false where the client has failed by it */
@@ -66,6 +83,7 @@ function resolveAlias(c: Connection, view: PublishView): boolean {
 function refused(c: Connection, view: PublishView): void {
   c.broker.count('dropped_sys_topic')
   if (view.qos === 0 || c.version === 0) return
+  if (c.version === 5) return refusePublish(c, view, Reason.notAuthorized, "the topic is the broker's own")
   const type = view.qos === 1 ? PacketType.puback : PacketType.pubrec
   writeAck(c.writer(type), type, view.packetId, Reason.notAuthorized, c.version) // [MQTT-3.1.1/3.3.5-2]
 }

@@ -3,11 +3,17 @@ import { LIMITS } from '../base/limits.ts'
 import { canonicalFilter, isShared, validFilter } from '../topic/name.ts'
 import { writeSuback, writeUnsuback } from '../wire/encoder.ts'
 import { PacketType, type Subscribe, type SubscribeRequest, type Unsubscribe } from '../wire/packet.ts'
-import { Reason } from '../wire/reason.ts'
+import { Reason, reasonName } from '../wire/reason.ts'
 import type { Connection } from './connection.ts'
-import { takesCodes } from './sizes.ts'
+import { takesCodes, words } from './sizes.ts'
 
 const NO_ANSWER = 'the answer is larger than the client takes'
+
+/** More of a refusal than its code says. */
+const REFUSALS: Readonly<Record<number, string>> = {
+  [Reason.topicFilterInvalid]: 'not well formed, or of too many levels',
+  [Reason.quotaExceeded]: `a session has at most ${LIMITS.subscriptionsPerSessionMax} subscriptions`,
+}
 
 export function onSubscribe(c: Connection, packet: Subscribe): void {
   const { broker, session } = c
@@ -16,10 +22,13 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
   const { qosMax } = broker.policy
   const codes: number[] = []
   const accepted: SubscribeRequest[] = []
+  let refused = ''
   for (const request of packet.subscriptions) {
     const refusal = refusalOf(c, request)
     if (refusal !== 0) {
-      codes.push(c.version === 5 ? refusal : 0x80) // [MQTT-3.1.1/3.9.3-2]
+      if (refused === '') refused = `filter ${codes.length + 1}: ${REFUSALS[refusal] ?? reasonName(refusal)}`
+      // 3.1.1 has one code for it [MQTT-3.1.1/3.9.3-2]; 3.1 has none: there it looks granted.
+      codes.push(c.version === 5 ? refusal : c.version === 4 ? 0x80 : request.qos)
       continue
     }
     const qos = request.qos > qosMax ? qosMax : request.qos
@@ -33,7 +42,8 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
     broker.subscribe(session, request, packet.subscriptionId)
   }
   c.gate(broker.need())
-  writeSuback(c.writer(PacketType.suback), c.version, packet.packetId, codes) // [MQTT-3.8.4-1], [MQTT-3.8.4-2]
+  const w = c.writer(PacketType.suback)
+  writeSuback(w, c.version, packet.packetId, codes, words(c, refused), c.maximumPacketSize) // [MQTT-3.8.4-1], [MQTT-3.8.4-2]
   for (const { request, isNew } of retained) {
     if (isShared(request.filter)) continue // a group gets no retained messages
     // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11]

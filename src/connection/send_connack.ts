@@ -3,7 +3,7 @@ import { type ConnackFields, writeConnack } from '../wire/encoder.ts'
 import { type Connect, PacketType, SESSION_NEVER_EXPIRES } from '../wire/packet.ts'
 import { Reason, returnCodeV3 } from '../wire/reason.ts'
 import type { Connection } from './connection.ts'
-import { inWords, takes } from './sizes.ts'
+import { takes, words } from './sizes.ts'
 
 /** A refusal of 5.0 without properties. */
 const REFUSAL_BYTES = 5
@@ -32,18 +32,23 @@ function accepting(c: Connection, sessionPresent: boolean): ConnackFields {
     if (c.assignedClientId) fields.assignedClientId = c.clientId // [MQTT-3.2.2-16]
     if (connect.authMethod !== null) fields.authMethod = connect.authMethod // [MQTT-4.12.0-5]
     if (c.authData !== null) fields.authData = c.authData
+    if (connect.requestResponseInformation && policy.responseInformation !== null)
+      fields.responseInformation = responseInformation(policy.responseInformation, connect.clientId) // [MQTT-3.1.2-28]
     if (policy.keepAliveMax > 0 && connect.keepAlive === policy.keepAliveMax) fields.serverKeepAlive = connect.keepAlive // [MQTT-3.2.2-21]
   }
   return fields
 }
 
-export function writeConnackRefusal(c: Connection, reason: number, text: string): void {
+/** Undefined where the client identifier cannot stand in a topic name. */
+function responseInformation(text: string, clientId: string): string | undefined {
+  if (!text.includes('%c')) return text
+  return /[+#/]/.test(clientId) ? undefined : text.replaceAll('%c', () => clientId)
+}
+
+export function writeConnackRefusal(c: Connection, reason: number, text: string, serverReference?: string): void {
   const version = c.version === 0 ? 4 : c.version
   if (version === 5 ? c.maximumPacketSize < REFUSAL_BYTES : returnCodeV3(reason) === null) return // [MQTT-3.1.1/3.2.2-6]
   // [MQTT-3.2.2-6]: session present is 0 with a refusal
-  writeConnack(c.writer(PacketType.connack), version, {
-    sessionPresent: false,
-    reason,
-    ...(version === 5 && inWords(c, text, REFUSAL_BYTES) ? { reasonString: text } : {}),
-  })
+  const fields = { sessionPresent: false, reason, reasonString: words(c, text), serverReference }
+  writeConnack(c.writer(PacketType.connack), version, fields, c.maximumPacketSize)
 }

@@ -2,6 +2,7 @@
 // for them meanwhile. The other side is grants.ts. Knows no bytes.
 import { type ConnId, sameConn, sameToken } from '../base/identity.ts'
 import { LIMITS } from '../base/limits.ts'
+import { turnAway } from '../connection/admit.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Claim } from '../pair/claims.ts'
 import type { Message } from '../session/message.ts'
@@ -275,7 +276,7 @@ export class Claims {
   refuse(): void {
     for (const claim of [...this.open.values()]) {
       this.close(claim)
-      claim.pending?.refuse(Reason.serverUnavailable, 'this node follows the other one')
+      if (claim.pending !== null) turnAway(claim.pending, 'this node follows the other one')
     }
   }
 }

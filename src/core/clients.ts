@@ -16,7 +16,7 @@ export function closeClients(node: BrokerNode, why: string): void {
       }
     }
     node.keepAlive.clear(c)
-    c.cut(Reason.useAnotherServer, why)
+    c.cut(Reason.useAnotherServer, why, node.config.serverReference ?? undefined)
   }
   node.leaving.clear()
 }
@@ -26,6 +26,10 @@ export function closeClients(node: BrokerNode, why: string): void {
  * @param elsewhere the other node takes over
  */
 export function disconnectClients(node: BrokerNode, elsewhere: boolean): void {
+  const reference = elsewhere ? (node.config.serverReference ?? undefined) : undefined
+  // Without an address to name, the one the client has is as good: a load balancer leads it to the other node.
+  const reason = reference === undefined ? Reason.serverShuttingDown : Reason.useAnotherServer
+  const words = elsewhere ? 'the other node takes over' : 'shutting down'
   for (const c of [...node.all]) {
     if (c.state === 'closed') continue
     const { session } = c
@@ -35,10 +39,7 @@ export function disconnectClients(node: BrokerNode, elsewhere: boolean): void {
       if (!session.durable) node.owners.end(session)
     }
     node.keepAlive.clear(c)
-    c.cut(
-      elsewhere ? Reason.useAnotherServer : Reason.serverShuttingDown,
-      elsewhere ? 'the other node takes over' : 'shutting down',
-    )
+    c.cut(reason, words, reference)
   }
   node.claims.refuse()
   node.leaving.clear()

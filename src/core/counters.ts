@@ -39,6 +39,7 @@ export const COUNTERS: Readonly<Record<string, string>> = {
   dropped_expired: 'their Message Expiry Interval was over',
   dropped_link_busy: 'QoS 0, the link to the peer did not keep up',
   dropped_no_member: 'no member of the shared subscription could take it',
+  dropped_payload_format: 'refused, the payload was not the UTF-8 text it said it was',
   dropped_queue_full: 'the queue of the session was full',
   dropped_retained_full: 'not retained, the retained store was full',
   dropped_slow_reader: 'QoS 0, the client did not read fast enough',

@@ -198,8 +198,8 @@ export class BrokerNode implements Broker {
     return this.pairing.admitting
   }
 
-  get serving(): boolean {
-    return this.pairing.serving
+  get elsewhere(): string | null {
+    return this.pairing.link.up ? this.config.serverReference : null
   }
 
   fullFor(clientId: string): boolean {

@@ -166,7 +166,7 @@ export class Owners {
       seconds: Math.round((node.now - c.openedAt) / 1000),
     })
     node.metrics.add('disconnects')
-    node.presences.down(client, c.connId, clean)
+    node.presences.down(client, c.connId, clean, session.expiry)
     if (!session.durable || session.expiry === 0) {
       // [MQTT-4.1.0-1]: a session without expiry ends with its connection; its will does not outlive it
       const p = node.presences.get(client)

@@ -111,6 +111,10 @@ export type NodeConfig = {
   readonly sharedStrategy: SharedStrategy
   /** How often changed values of $SYS are told; 0: there is no $SYS. */
   readonly sysIntervalMs: number
+  readonly validatePayload: boolean
+  readonly responseInformation: string | null
+  /** Where clients reach the other node; null: not to be told. */
+  readonly serverReference: string | null
   /** 32 random bits of this start, and 96 for ids it makes up. */
   readonly nonce: number
   readonly seed: number

@@ -18,8 +18,8 @@ export class Presence {
   readonly mine: boolean
   /** False: the connection has ended, its will waits. */
   up = true
-  /** Seconds the session outlives the connection. */
-  readonly expiry: number
+  /** Seconds the session outlives the connection; DISCONNECT may change it. */
+  expiry: number
   readonly will: Will | null
   /** Monotonic ms at which the will of an ended connection is due; Infinity: not scheduled. */
   dueAt = Number.POSITIVE_INFINITY
@@ -138,10 +138,11 @@ export class Presences {
     if (session?.durable) node.owners.offline(session)
   }
 
-  /** A connection of this node ended. @param clean its will is not sent */
-  down(client: string, connId: ConnId, clean: boolean): void {
+  /** A connection of this node ended. @param clean its will is not sent  @param expiry of its session now, in seconds */
+  down(client: string, connId: ConnId, clean: boolean, expiry: number): void {
     const p = this.byClient.get(client)
     if (p === undefined || !sameConn(p.connId, connId)) return
+    p.expiry = expiry
     const delay = p.will === null ? 0 : Math.min(p.will.delay, p.expiry)
     if (!clean && p.will !== null && delay > 0) {
       this.tally(p, -1)

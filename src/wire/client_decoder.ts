@@ -49,8 +49,8 @@ export type ServerPacket =
   /** `reason` is the return code with 3.x. */
   | ({ cmd: 'connack' } & ConnackFields)
   | Delivery
-  | { cmd: (typeof ackNames)[AckType]; packetId: number; reason: number }
-  | { cmd: 'suback'; packetId: number; codes: readonly number[] }
+  | { cmd: (typeof ackNames)[AckType]; packetId: number; reason: number; reasonString?: string }
+  | { cmd: 'suback'; packetId: number; codes: readonly number[]; reasonString?: string }
   /** No codes with 3.x. */
   | { cmd: 'unsuback'; packetId: number; codes: readonly number[] }
   | { cmd: 'pingresp' }
@@ -121,7 +121,8 @@ function decodeServerPacket(
     const fault = ackFault(buf, first, body, end, version)
     if (fault !== null) return fault
     const reason = end - body > 2 ? (buf[body + 2] as number) : 0
-    return { cmd: ackNames[type as AckType], packetId: u16(buf, body), reason }
+    const ack = { cmd: ackNames[type as AckType], packetId: u16(buf, body), reason }
+    return end - body <= 3 ? ack : { ...ack, ...reasonStringOf(parseFrame(buf.subarray(start, end), version)) }
   }
   if ((first & 0xf) !== 0) return BAD_FLAGS
   if (type === PacketType.pingresp) return body === end ? { cmd: 'pingresp' } : SURPLUS
@@ -216,7 +217,8 @@ function fromMqttPacket(packet: Packet): ServerPacket {
     case 'suback':
     case 'unsuback': {
       const granted = (packet as ISubackPacket).granted as number[] | undefined
-      return { cmd: packet.cmd, packetId: packet.messageId as number, codes: granted ?? [] }
+      const { cmd, messageId } = packet
+      return { cmd, packetId: messageId as number, codes: granted ?? [], ...reasonStringOf(packet) }
     }
     case 'disconnect':
       return { cmd: 'disconnect', ...disconnectFields(packet) }
@@ -227,6 +229,11 @@ function fromMqttPacket(packet: Packet): ServerPacket {
       return { cmd: 'auth', reason: reasonCode ?? 0, method, data: data === undefined ? null : copyBytes(data) }
     }
   }
+}
+
+function reasonStringOf(packet: object): { reasonString?: string } {
+  const { reasonString } = (packet as { properties?: { reasonString?: string } }).properties ?? {}
+  return reasonString === undefined ? {} : { reasonString }
 }
 
 function connackFields(packet: IConnackPacket): ConnackFields {

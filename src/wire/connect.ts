@@ -36,6 +36,9 @@ function isName(buf: Uint8Array, start: number, end: number, name: string): bool
   return true
 }
 
+/** User Name and Password flags that checkConnect found set without their field. */
+let unmet = 0
+
 /** What checkConnect learned of a will's properties; null where there is no will. */
 type WillProps = { delay: number; expiry: number; props: Uint8Array | null }
 let willProps: WillProps | null = null
@@ -49,11 +52,18 @@ export function decodeConnect(
   version: Version,
 ): Connect | WireFault {
   willProps = null
+  unmet = 0
   const fault = checkConnect(buf, body, end, version)
   const will = willProps
   willProps = null
   if (fault !== null) return fault
-  const packet = parseFrame(buf.subarray(start, end), version)
+  let frame = buf.subarray(start, end)
+  if (unmet !== 0) {
+    const flagsAt = fieldEnd(buf, body, end) + 1 - start
+    frame = copyBytes(frame)
+    frame[flagsAt] = (frame[flagsAt] as number) & ~unmet
+  }
+  const packet = parseFrame(frame, version)
   return 'cmd' in packet ? fromMqttPacket(packet as IConnectPacket, version, will) : packet
 }
 
@@ -78,13 +88,19 @@ function checkConnect(buf: Uint8Array, body: number, end: number, version: Versi
     if (wrong !== null) return wrong
     at = willEnd
   }
+  // MQTT 3.1: the remaining length has precedence over these two flags.
+  if (version === 3 && at === end) {
+    unmet = flags & (Flag.username | Flag.password)
+    return null
+  }
   if ((flags & Flag.username) !== 0) {
     const wrong = stringFault(buf, at, end) // [MQTT-3.1.3-12]
     if (wrong !== null) return wrong
     at = fieldEnd(buf, at, end)
   }
   if ((flags & Flag.password) !== 0) {
-    at = fieldEnd(buf, at, end)
+    if (version === 3 && at === end) unmet = Flag.password
+    else at = fieldEnd(buf, at, end)
     if (at === -1) return TRUNCATED
   }
   return at === end ? null : SURPLUS

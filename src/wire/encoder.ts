@@ -7,6 +7,7 @@ import { Property } from './properties.ts'
 import {
   binaryProperty,
   byteProperty,
+  fittingText,
   flagProperty,
   properties,
   textProperty,
@@ -194,12 +195,37 @@ export function writeAck(w: ByteWriter, type: AckType, packetId: number, reason:
   w.length = at + (long ? 5 : 4)
 }
 
+/** An acknowledgement of 5.0 that says why in words, where they fit [MQTT-3.4.2-2] [MQTT-3.5.2-2]. */
+export function writeAckInWords(
+  w: ByteWriter,
+  type: AckType,
+  packetId: number,
+  reason: number,
+  words: string | undefined,
+  bytesMax: number,
+): void {
+  properties.clear()
+  fittingText(Property.reasonString, words, 3, bytesMax)
+  if (properties.length === 0) return writeAck(w, type, packetId, reason, 5)
+  w.u8((type << 4) | (type === PacketType.pubrel ? 2 : 0))
+  writeVarint(w, 3 + varintSize(properties.length) + properties.length)
+  w.u16(packetId)
+  w.u8(reason)
+  writeProperties(w)
+}
+
 export function writePingresp(w: ByteWriter): void {
   w.u8(PacketType.pingresp << 4)
   w.u8(0)
 }
 
-export function writeConnack(w: ByteWriter, version: Version, fields: ConnackFields): void {
+/** @param bytesMax the client's Maximum Packet Size, for which words are left out, but nothing else */
+export function writeConnack(
+  w: ByteWriter,
+  version: Version,
+  fields: ConnackFields,
+  bytesMax = Number.POSITIVE_INFINITY,
+): void {
   // Session present only with success [MQTT-3.2.2-6]; MQTT 3.1 has no such flag.
   const present = fields.sessionPresent && fields.reason === Reason.success && version !== 3 ? 1 : 0
   w.u8(PacketType.connack << 4)
@@ -219,7 +245,6 @@ export function writeConnack(w: ByteWriter, version: Version, fields: ConnackFie
   u32Property(Property.maximumPacketSize, fields.maximumPacketSize)
   textProperty(Property.assignedClientIdentifier, fields.assignedClientId)
   u16Property(Property.topicAliasMaximum, fields.topicAliasMaximum)
-  textProperty(Property.reasonString, fields.reasonString)
   flagProperty(Property.wildcardSubscriptionAvailable, fields.wildcardAvailable)
   flagProperty(Property.subscriptionIdentifierAvailable, fields.subscriptionIdsAvailable)
   flagProperty(Property.sharedSubscriptionAvailable, fields.sharedAvailable)
@@ -228,18 +253,32 @@ export function writeConnack(w: ByteWriter, version: Version, fields: ConnackFie
   textProperty(Property.serverReference, fields.serverReference)
   textProperty(Property.authenticationMethod, fields.authMethod)
   binaryProperty(Property.authenticationData, fields.authData)
+  fittingText(Property.reasonString, fields.reasonString, 2, bytesMax) // [MQTT-3.2.2-19]
   writeVarint(w, 2 + varintSize(properties.length) + properties.length)
   w.u8(present)
   w.u8(fields.reason)
   writeProperties(w)
 }
 
-/** @param codes one per requested subscription, in their order [MQTT-3.8.4-6]; 3.x knows one failure, 0x80 */
-export function writeSuback(w: ByteWriter, version: Version, packetId: number, codes: readonly number[]): void {
+/**
+ * @param codes one per requested subscription, in their order [MQTT-3.8.4-6]; 3.x knows one failure, 0x80
+ * @param words why some were refused; 5.0 only, and where they fit
+ */
+export function writeSuback(
+  w: ByteWriter,
+  version: Version,
+  packetId: number,
+  codes: readonly number[],
+  words?: string | undefined,
+  bytesMax = Number.POSITIVE_INFINITY,
+): void {
+  properties.clear()
+  if (version === 5) fittingText(Property.reasonString, words, 2 + codes.length, bytesMax) // [MQTT-3.9.2-1]
+  const listed = version === 5 ? varintSize(properties.length) + properties.length : 0
   w.u8(PacketType.suback << 4)
-  writeVarint(w, 2 + (version === 5 ? 1 : 0) + codes.length)
+  writeVarint(w, 2 + listed + codes.length)
   w.u16(packetId)
-  if (version === 5) w.u8(0)
+  if (version === 5) writeProperties(w)
   for (const code of codes) w.u8(version === 5 || code < 0x80 ? code : 0x80)
 }
 
@@ -253,12 +292,12 @@ export function writeUnsuback(w: ByteWriter, version: Version, packetId: number,
   for (const code of codes) w.u8(code)
 }
 
-/** A server's DISCONNECT: MQTT 5.0 only. */
-export function writeDisconnect(w: ByteWriter, fields: DisconnectFields): void {
+/** A server's DISCONNECT: MQTT 5.0 only. @param bytesMax the client's Maximum Packet Size, for which texts are left out */
+export function writeDisconnect(w: ByteWriter, fields: DisconnectFields, bytesMax = Number.POSITIVE_INFINITY): void {
   properties.clear()
   u32Property(Property.sessionExpiryInterval, fields.sessionExpiry)
-  textProperty(Property.reasonString, fields.reasonString)
-  textProperty(Property.serverReference, fields.serverReference)
+  fittingText(Property.serverReference, fields.serverReference, 1, bytesMax)
+  fittingText(Property.reasonString, fields.reasonString, 1, bytesMax) // [MQTT-3.14.2-3]
   writeReasoned(w, PacketType.disconnect, fields.reason)
 }
 

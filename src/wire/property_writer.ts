@@ -1,6 +1,7 @@
 // Property writer: the property list of the control packet being written, collected first because its length goes ahead.
 // Knows the forms of values, not which packet may carry them.
 import { ByteWriter, utf8 } from '../base/bytes.ts'
+import { varintSize } from './text.ts'
 
 /** The list being collected; emptied by each packet's writer before it begins. */
 export const properties = new ByteWriter(256)
@@ -43,6 +44,17 @@ export function u32Property(id: number, value: number | undefined): void {
 
 export function textProperty(id: number, value: string | undefined): void {
   if (value !== undefined) binaryProperty(id, utf8(value))
+}
+
+/**
+ * A text that is left out where the packet would be larger with it than its receiver takes.
+ * @param rest the remaining length without the list
+ */
+export function fittingText(id: number, value: string | undefined, rest: number, bytesMax: number): void {
+  const before = properties.length
+  textProperty(id, value)
+  const length = rest + varintSize(properties.length) + properties.length
+  if (1 + varintSize(length) + length > bytesMax) properties.length = before
 }
 
 export function binaryProperty(id: number, value: Uint8Array | undefined): void {

@@ -1,7 +1,7 @@
 // Publish props: the properties of one application message (of PUBLISH and of a will), split into those the broker acts on
 // and those that travel on untouched. Knows nothing of the rest of the packet.
 import { ByteWriter, copyBytes } from '../base/bytes.ts'
-import { beginList, type Place, Property, propertyEnd, propertyFault, repeatFault } from './properties.ts'
+import { beginList, Place, Property, propertyEnd, propertyFault, repeatFault } from './properties.ts'
 import { Reason } from './reason.ts'
 import { topicNameFault, varint } from './text.ts'
 import type { WireFault } from './wire_fault.ts'
@@ -79,6 +79,16 @@ function consume(buf: Uint8Array, at: number, end: number, id: number): boolean 
     default:
       return false
   }
+}
+
+/** Whether passed-on properties say that the payload is UTF-8 text. */
+export function saysText(props: Uint8Array | null): boolean {
+  if (props === null) return false
+  for (let at = 0; at < props.length; at = propertyEnd) {
+    if (props[at] === Property.payloadFormatIndicator) return props[at + 1] === 1
+    if (propertyFault(props, at, props.length, Place.publish) !== null) return false
+  }
+  return false
 }
 
 function u32(buf: Uint8Array, at: number): number {

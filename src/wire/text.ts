@@ -30,6 +30,18 @@ function topicNameFaultSlow(buf: Uint8Array, start: number, end: number): WireFa
   return null
 }
 
+/** Well-formed UTF-8, U+0000 included: what a payload that says it is text must be. */
+export function isText(buf: Uint8Array, start: number, end: number): boolean {
+  let i = start
+  while (i < end) {
+    const c = buf[i] as number
+    const n = c < 0x80 ? 1 : sequenceLength(buf, i, end, c)
+    if (n === 0) return false
+    i += n
+  }
+  return true
+}
+
 /** A UTF-8 Encoded String's content: well-formed, no surrogates, no U+0000. */
 export function utf8Fault(buf: Uint8Array, start: number, end: number): WireFault | null {
   let i = start

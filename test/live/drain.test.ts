@@ -66,7 +66,7 @@ for (const way of ['tandemq drain', 'SIGTERM'] as const)
       const packets = await client.quiet(1_000)
       assert.is(packets.length, 11)
       const last = packets.at(-1)
-      assert.ok(last?.cmd === 'disconnect' && last.reason === 0x9c, JSON.stringify(last))
+      assert.ok(last?.cmd === 'disconnect' && last.reason === 0x8b, JSON.stringify(last))
     }
     assert.equal(await old.quiet(100), [])
     assert.ok(old.closed)

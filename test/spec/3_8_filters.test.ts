@@ -83,10 +83,13 @@ alone(
       ...frame(0x82, [0, 2], none(version), 'c', [2]),
     ])
     const refusal = version === 5 ? 0x8f : 0x80
-    assert.equal(c.takeAll(), [
-      { cmd: 'suback', packetId: 0x1234, codes: [1] },
-      { cmd: 'suback', packetId: 1, codes: [refusal] },
-      { cmd: 'suback', packetId: 2, codes: [2] },
+    const answers = c
+      .takeAll()
+      .map((packet) => (packet.cmd === 'suback' ? [packet.packetId, packet.codes] : packet.cmd))
+    assert.equal(answers, [
+      [0x1234, [1]],
+      [1, [refusal]],
+      [2, [2]],
     ])
   },
 )

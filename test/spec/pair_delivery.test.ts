@@ -436,7 +436,7 @@ both(
     }
     here.drainAway()
     world.drive()
-    for (const c of clients) c.expectDisconnect(0x9c)
+    for (const c of clients) c.expectDisconnect(0x8b)
     world.pass(100)
     assert.is(here.mode, 'GONE')
     assert.is(there.mode, 'SOLO')

@@ -89,7 +89,7 @@ type Write = (tags: Tags, says: string, act: Act, setting?: Setting) => void
 export function stages(test: ReturnType<typeof suite>): { alone: Write; everywhere: Write } {
   const write = (tags: Tags, says: string, add: (title: string, version: 4 | 5) => void) => {
     const { 5: five, 4: four }: Exclude<Tags, string> = typeof tags === 'string' ? { 5: tags } : tags
-    if (five !== undefined) add(`${five} ${says}`, 5)
+    if (five !== undefined) add(`${five} ${says}`.trimStart(), 5)
     if (four !== undefined) add(`${four} 3.1.1: ${says}`, 4)
   }
   return {

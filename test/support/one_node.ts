@@ -42,6 +42,9 @@ export const CONFIG: NodeConfig = {
   topicAliasMaximum: LIMITS.topicAliasMaximum,
   sharedStrategy: 'round-robin',
   sysIntervalMs: LIMITS.sysIntervalMs,
+  validatePayload: false,
+  responseInformation: null,
+  serverReference: null,
   nonce: 7,
   seed: 7,
   mutations: new Set(),
@@ -396,7 +399,7 @@ export class SpecClient extends ScriptedClient {
   }
 
   /** The whole flow, from this client's side. */
-  publish(topic: string, payload: string, fields: PublishFields = {}): void {
+  publish(topic: string, payload: string | Uint8Array, fields: PublishFields = {}): void {
     const id = this.sendPublish(topic, payload, fields)
     if (fields.qos === 1) this.expect('puback')
     if (fields.qos === 2) {

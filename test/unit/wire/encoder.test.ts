@@ -4,6 +4,7 @@ import { ClientDecoder, type ServerPacket } from '../../../src/wire/client_decod
 import {
   publishSize,
   writeAck,
+  writeAckInWords,
   writeAuth,
   writeConnack,
   writeDisconnect,
@@ -214,6 +215,34 @@ test('DISCONNECT and AUTH leave out what need not be said', () => {
     ),
     auth,
   )
+})
+
+test('[MQTT-3.2.2-19] [MQTT-3.4.2-2] [MQTT-3.5.2-2] [MQTT-3.9.2-1] [MQTT-3.14.2-3] words go along exactly where they fit', () => {
+  for (const write of [
+    (w, words, max) => writeConnack(w, 5, { sessionPresent: false, reason: 0x87, reasonString: words }, max),
+    (w, words, max) => writeAckInWords(w, 4, 300, 0x99, words, max),
+    (w, words, max) => writeAckInWords(w, 5, 300, 0x99, words, max),
+    (w, words, max) => writeSuback(w, 5, 9, [0x8f, 1], words, max),
+    (w, words, max) => writeDisconnect(w, { reason: 0x97, reasonString: words }, max),
+    (w, words, max) => writeDisconnect(w, { reason: 0x9c, serverReference: words, reasonString: 'far' }, max),
+  ] as ((w: ByteWriter, words: string | undefined, max: number) => void)[]) {
+    const bare = written((w) => write(w, undefined, Number.POSITIVE_INFINITY)).length
+    for (const n of [1, 100, 115, 116, 117, 118, 119, 120, 121, 122, 123, 124, 125, 126, 127, 128, 129, 130, 20_000]) {
+      const words = 'x'.repeat(n)
+      const whole = written((w) => write(w, words, Number.POSITIVE_INFINITY))
+      assert.equal(
+        read(5, whole),
+        read(
+          5,
+          written((w) => write(w, words, whole.length)),
+        ),
+      )
+      for (const max of [whole.length - 1, whole.length - 2, bare]) {
+        const fits = written((w) => write(w, words, max)).length
+        assert.ok(fits <= max || fits <= bare, `${fits} bytes of ${max}`)
+      }
+    }
+  }
 })
 
 test.run()
