@@ -1,5 +1,9 @@
 // Handshake: two of them, byte by byte, without sockets; then what an attacker could do with bytes once seen.
+
+import { join } from 'node:path'
 import { Handshake, type HandshakeResult, type Hello, LINK_VERSION } from '../../../src/host/handshake.ts'
+import { readGolden } from '../../support/golden.ts'
+import { root } from '../../support/processes.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('peer handshake')
@@ -17,10 +21,10 @@ class Side {
   constructor(
     name: string,
     dialer: boolean,
-    options: { secret?: Uint8Array | null; version?: number; link?: number } = {},
+    options: { secret?: Uint8Array | null; version?: number; link?: number; nonce?: string } = {},
   ) {
     const { secret = secretA, version = LINK_VERSION, link = 1 } = options
-    const nonce = crypto.getRandomValues(new Uint8Array(32)).toHex()
+    const { nonce = crypto.getRandomValues(new Uint8Array(32)).toHex() } = options
     this.handshake = new Handshake({
       dialer,
       secret,
@@ -182,5 +186,26 @@ function frame(value: unknown): Uint8Array {
   const body = new TextEncoder().encode(JSON.stringify(value))
   return Uint8Array.from([0, 0, body.length >> 8, body.length & 0xff, ...body])
 }
+
+test('version 1 is spoken as it always was: a node of any release can meet one of the next', () => {
+  const golden = readGolden(join(root, 'fixtures/peer/v1/handshake.hex'))
+  const said: [who: string, frame: unknown, hex: string][] = []
+  for (const dialer of ['a', 'b'] as const) {
+    const nonce = (name: string) => (name === 'a' ? '11' : '22').repeat(32)
+    const acceptor = dialer === 'a' ? 'b' : 'a'
+    const one = new Side(dialer, true, { link: 7, nonce: nonce(dialer) })
+    const two = new Side(acceptor, false, { link: 7, nonce: nonce(acceptor) })
+    drive(one, two, (to, bytes) => {
+      const frame = JSON.parse(new TextDecoder().decode(bytes.subarray(4)))
+      said.push([to === one ? `${acceptor} accepts` : `${dialer} dials`, frame, bytes.toHex()])
+      to.get(bytes)
+    })
+    for (const side of [one, two]) assert.is(side.result?.kind, 'open')
+  }
+  assert.equal(
+    said,
+    golden.map(({ value, bytes }) => [...(value as [string, unknown]), bytes?.toHex() ?? '']),
+  )
+})
 
 test.run()
