@@ -224,6 +224,19 @@ test('what comes while an answer is being found waits for it', () => {
   refused(c, 0x87)
 })
 
+test('what comes behind the last word of the client waits until it is admitted', () => {
+  const w = world()
+  const c = w.open('c')
+  const scram = new ScramClient('al', 'secret')
+  const last = scram.answer(begin(c, scram))
+  w.authAnswers = false
+  proceed(c, last)
+  c.sendPublish('t', 'x', { qos: 1 })
+  w.authAnswers = true
+  assert.is(c.expect('connack').reason, 0)
+  c.expect('puback')
+})
+
 test('what comes while an answer is being found is bounded: then the socket is read no more', () => {
   const w = world()
   w.authAnswers = false

@@ -2,7 +2,7 @@
 
 import { utf8 } from '../../src/base/bytes.ts'
 import { LIMITS } from '../../src/base/limits.ts'
-import { OneNode } from '../support/one_node.ts'
+import { OneNode, TwoNodes } from '../support/one_node.ts'
 import { usersOf } from '../support/passwords.ts'
 import { assert, suite } from '../support/suite.ts'
 
@@ -78,6 +78,13 @@ test('[MQTT-3.1.1/3.1.2-22] a password without a user name is refused in 3.1.1',
   assert.ok(c.takeAll().every((packet) => packet.cmd === 'connack' && packet.reason !== 0))
 })
 
+test('an empty password is one, no password is none', () => {
+  const w = new OneNode({}, usersOf({ al: '' }))
+  assert.is(answer(w, { username: 'al', password: utf8('') }, 5), 0)
+  assert.is(answer(w, { username: 'al' }, 5), 0x86)
+  assert.is(answer(w, { username: 'al', password: new Uint8Array(LIMITS.passwordBytesMax + 1) }, 5), 0x86)
+})
+
 test('a `$6$` hash and a `$7$` hash are checked alike', () => {
   assert.is(answer(new OneNode({}, usersOf({ al: 'secret' }, 0)), al, 4), 0)
   assert.is(answer(new OneNode({}, usersOf({ al: 'other' }, 0)), al, 4), 4)
@@ -100,6 +107,27 @@ test('[MQTT-3.1.4-5] what a client sends behind CONNECT waits until its password
   assert.is(right.expect('connack').reason, 0)
   assert.is(wrong.expect('connack').reason, 0x86)
   assert.equal(s.deliveries(), ['t=from a right one'])
+})
+
+test('what has changed while the password was checked counts: all places taken, a node that goes away', () => {
+  const w = new OneNode({ connectionsMax: 1 }, users)
+  w.authAnswers = false
+  const [first, second] = ['first', 'second'].map((clientId) => {
+    const c = w.open(clientId)
+    c.sendConnect({ ...al, password: utf8('secret') })
+    return c
+  })
+  w.authAnswers = true
+  assert.is(first?.expect('connack').reason, 0)
+  assert.is(second?.expect('connack').reason, 0x89)
+  const leaves = new OneNode({}, users)
+  leaves.authAnswers = false
+  const third = leaves.open('third')
+  third.sendConnect({ ...al, password: utf8('secret') })
+  leaves.node.drainAway()
+  leaves.settle()
+  assert.is(third.expect('connack').reason, 0x8b)
+  assert.ok(third.closed)
 })
 
 test('nobody with a wrong password takes over a session, ends it or sends its will', () => {
@@ -140,6 +168,19 @@ test('users who are withdrawn, or whose password has changed, are shown out; the
   w.replaceUsers(next)
   second.expectNothing()
   assert.not(second.closed)
+})
+
+test('a user who is withdrawn while the session is on its way does not come in', () => {
+  const w = new TwoNodes({}, users)
+  w.connect(w.a, 'c', { ...al, password: utf8('secret'), cleanStart: false, sessionExpiry: 9 })
+  w.silence()
+  const c = w.open(w.b, 'c')
+  c.sendConnect({ ...al, password: utf8('secret'), cleanStart: false })
+  c.expectNothing()
+  w.b.authentication.revoke(new Set(['al']))
+  w.drive()
+  assert.is(c.expect('connack').reason, 0x87)
+  assert.ok(c.closed)
 })
 
 test.run()
