@@ -28,7 +28,7 @@ for (const [args, message] of [
   ['--listen-tls 8883', /^tandemq: --listen-tls is not supported yet$/],
   ['--peer 10.9.9.9', /^tandemq: --cluster-secret-file is required/],
   ['nonsense', /^tandemq: there is no command "nonsense"/],
-  ['passwd', /^tandemq: tandemq passwd is not supported yet$/],
+  ['bench', /^tandemq: tandemq bench is not supported yet$/],
   ['pub -t a', /^tandemq: give one of --message/],
   ['pub -t a/# -m x', /^tandemq: --topic: "a\/#"/],
   ['sub -t a/#/b', /^tandemq: --topic: "a\/#\/b" is not a topic filter/],
