@@ -181,9 +181,7 @@ export class Connection implements PacketSink, Attachment {
   /** What carries the packets was used against its own rules. */
   onTransportFault(reason: number, text: string): void {
     this.broker.begin()
-    const waits = this.state === 'claiming'
     this.fail(reason, text)
-    if (waits) this.broker.ended(this, false)
   }
 
   // ---- out

@@ -9,6 +9,9 @@ import { OutboundAliases } from './aliases.ts'
 import type { Connection } from './connection.ts'
 import { authenticate } from './on_auth.ts'
 
+const NOT_FROM_HERE = 'anonymous clients are accepted from this machine only'
+const NOT_FROM_HERE_WS = `${NOT_FROM_HERE}, over WebSocket not through a proxy or from a page of elsewhere`
+
 export function onConnect(c: Connection, packet: Connect): void {
   const { broker } = c
   c.version = packet.version
@@ -22,7 +25,7 @@ export function onConnect(c: Connection, packet: Connect): void {
   if (!proves && !broker.policy.allowAnonymous) {
     if (broker.authentication.required) return turnBack(c, Reason.notAuthorized, 'a user name is required')
     if (!c.socket.loopback)
-      return turnBack(c, Reason.notAuthorized, 'anonymous clients are accepted from this machine only')
+      return turnBack(c, Reason.notAuthorized, c.socket.transport === 'ws' ? NOT_FROM_HERE_WS : NOT_FROM_HERE)
   }
   if (!broker.admitting) return turnAway(c, 'not ready')
   let { clientId } = packet

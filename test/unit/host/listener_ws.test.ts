@@ -5,7 +5,7 @@ import { LIMITS } from '../../../src/base/limits.ts'
 import type { HostedNode } from '../../../src/host/hosted_node.ts'
 import { WsClients } from '../../../src/host/listener_ws.ts'
 import { ScriptedClient } from '../../support/mqtt_client.ts'
-import { OneNode } from '../../support/one_node.ts'
+import { OneNode, TwoNodes } from '../../support/one_node.ts'
 import { assert, suite } from '../../support/suite.ts'
 import { upgradeRequest } from '../../support/ws_client.ts'
 import {
@@ -28,14 +28,15 @@ class Client extends ScriptedClient {
   ended = false
   /** All that the server wrote. */
   said: Uint8Array = new Uint8Array(0)
-  readonly world: OneNode
+  readonly world: OneNode | TwoNodes
   private readonly clients: WsClients
   private readonly ws: ReturnType<WsClients['accept']>
 
-  constructor(world: OneNode, clientId = 'c', origins: string[] = []) {
+  constructor(world: OneNode | TwoNodes, clientId = 'c', origins: string[] = []) {
     super(clientId, 5)
     this.world = world
-    this.clients = new WsClients(() => world.node as unknown as HostedNode, origins)
+    const node = world instanceof TwoNodes ? world.a : world.node
+    this.clients = new WsClients(() => node as unknown as HostedNode, origins)
     this.ws = this.clients.accept({
       transport: 'tcp',
       address: 'test:1',
@@ -71,8 +72,18 @@ class Client extends ScriptedClient {
     this.world.drive()
   }
 
+  /** Takes packets instead of the socket. */
+  framing: ((packet: Uint8Array) => void) | null = null
+
   protected transmit(packet: Uint8Array): void {
-    this.send(clientFrame(packet))
+    if (this.framing !== null) this.framing(packet)
+    else this.send(clientFrame(packet))
+  }
+
+  expect(cmd: 'connack') {
+    const packet = this.inbox.shift()
+    if (packet?.cmd !== cmd) throw new Error(`expected ${cmd}, got ${JSON.stringify(packet)}`)
+    return packet
   }
 
   /** The socket takes some bytes more. */
@@ -123,6 +134,19 @@ test('however few bytes the socket takes at a time, frames stay whole and every 
     for (const [i, packet] of got.entries()) assert.ok(packet.cmd === 'publish' && packet.payload[size - 1] === i)
     assert.ok(c.frames.every(({ payload }) => payload.length <= LIMITS.wsFrameBytesMax))
   }
+})
+
+test('a socket that takes nothing of a frame: all of it stays with the node', () => {
+  const world = new OneNode()
+  const c = Client.opened(world)
+  c.room = 0
+  c.sendPingreq()
+  const connection = world.node.live.get('c') as unknown as { outBytes: number }
+  assert.is(connection.outBytes, 2)
+  c.unblock(1)
+  assert.is(connection.outBytes, 0, 'a frame that is begun is no longer its business')
+  c.unblock(10)
+  assert.equal([...c.said], [0x82, 2, 0xd0, 0])
 })
 
 test('a socket that takes nothing: bytes wait in the node, where limits count them, and not here', () => {
@@ -188,6 +212,31 @@ test('a client that asks for the end and reads nothing is cut all the same', asy
   const until = performance.now() + 20_000
   while (!c.ended && performance.now() < until) await sleep(50)
   assert.is(c.ended, true)
+})
+
+test('a fault while the pair decides on the CONNECT: the client is refused, and may come again', () => {
+  const world = new TwoNodes()
+  const c = new Client(world)
+  const frames: Uint8Array[] = []
+  c.send(upgradeRequest(8083))
+  c.said = new Uint8Array(0)
+  c.framing = (packet) => void frames.push(clientFrame(packet))
+  c.sendConnect({ cleanStart: false, sessionExpiry: 60 })
+  c.framing = null
+  c.send(...frames, clientFrame([0x41], { opcode: 1 }))
+  assert.equal(
+    c.frames.map(({ opcode }) => opcode),
+    [BINARY, CLOSE],
+  )
+  assert.equal([...c.frames[1]!.payload], [1003 >> 8, 1003 & 0xff])
+  const connack = c.read().expect('connack')
+  assert.is(connack.reason, 0x82)
+  assert.ok(c.ended)
+  c.vanish()
+  world.settle()
+  assert.is(world.a.all.size, 0)
+  for (const node of [world.b, world.a])
+    world.connect(node, 'c', { cleanStart: false, sessionExpiry: 60 }).sendDisconnect()
 })
 
 test('the node stops and starts the reading of the socket', () => {
