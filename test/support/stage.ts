@@ -1,0 +1,237 @@
+// Stage: two nodes in this process with disks that outlive them, a link that can be held, cut and healed, and a clock that stands
+// still until it is told to go on. Nothing is drawn: the same script gives the same play. Tells what happens, line by line.
+
+import type { Turn } from '../../src/base/brand.ts'
+import { BrokerNode } from '../../src/core/node.ts'
+import type { ClientSocket } from '../../src/core/ports.ts'
+import type { NodeRecord } from '../../src/session/image.ts'
+import { FrameReader } from '../../src/wire/peer_codec.ts'
+import type { Frame } from '../../src/wire/peer_message.ts'
+import { Rows } from '../sim/rows.ts'
+import { CONFIG } from './one_node.ts'
+
+const WALL_MS = 1_780_000_000_000
+/** A node without a link dials this often. */
+const DIAL_MS = 100
+const ROUNDS_MAX = 1_000
+
+export type NodeName = 'a' | 'b'
+
+export interface Audience {
+  /** Something that a node says of itself. */
+  onEvent(node: NodeName, name: string, fields: Readonly<Record<string, unknown>>): void
+  /** A frame reaches the other node. */
+  onFrame(from: NodeName, frame: Frame): void
+}
+
+class Place {
+  readonly name: NodeName
+  node: BrokerNode | null = null
+  starts = 0
+  record: NodeRecord | null = null
+  rows = new Rows()
+  /** It believes the link to be up. */
+  linked = false
+  dialAt = 0
+  /** Under way to the other node; null: the link's end. */
+  sent: (Uint8Array | null)[] = []
+  reader = new FrameReader()
+  held = false
+  /** Answers of the disk, and what the host hands over later. */
+  later: (() => void)[] = []
+
+  constructor(name: NodeName) {
+    this.name = name
+  }
+}
+
+export class Stage {
+  now = 1_000
+  readonly places: Readonly<Record<NodeName, Place>> = { a: new Place('a'), b: new Place('b') }
+  /** Nothing gets through, and nobody hears of it. */
+  private parted = false
+  private readonly audience: Audience
+
+  /** Both nodes, in step. */
+  constructor(audience: Audience) {
+    this.audience = audience
+    this.start('a')
+    this.start('b')
+    this.pass(1_000)
+    if (!this.node('a').synced || !this.node('b').synced) throw new Error('the nodes did not find each other')
+  }
+
+  node(name: NodeName): BrokerNode {
+    const { node } = this.places[name]
+    if (node === null) throw new Error(`node ${name} is down`)
+    return node
+  }
+
+  isUp(name: NodeName): boolean {
+    return this.places[name].node !== null
+  }
+
+  // ---- what is done to it
+
+  start(name: NodeName): void {
+    const place = this.places[name]
+    if (place.node !== null) throw new Error(`node ${name} is up`)
+    const life = ++place.starts
+    const alive = (act: () => void) => () => {
+      if (place.starts === life && place.node !== null) act()
+    }
+    const later = (act: (node: BrokerNode) => void) => void place.later.push(alive(() => act(this.node(name))))
+    const seed = (name === 'a' ? 100 : 200) + life
+    place.node = new BrokerNode(
+      { ...CONFIG, name, nonce: seed, seed, paired: true },
+      place.record,
+      place.record === null ? null : place.rows.image(),
+      {
+        store: {
+          flush: (batch, turn: Turn) => {
+            place.rows.apply(structuredClone(batch))
+            later((node) => node.stored(turn))
+          },
+          writeRecord: (record) => {
+            place.record = structuredClone(record)
+            later((node) => node.recordStored())
+          },
+        },
+        link: {
+          send: (bytes) => void (place.linked && place.sent.push(bytes.slice())),
+          backlog: () => 0,
+          close: (why) => {
+            this.unlink(place)
+            later((node) => node.linkClosed(why))
+          },
+        },
+        log: { event: (event, fields) => this.audience.onEvent(name, event, fields) },
+        memoryBytes: () => 0,
+      },
+      this.now,
+      WALL_MS + this.now,
+    )
+    place.dialAt = this.now
+    this.drive()
+  }
+
+  /** The process is gone, and what it sends and still holds; its disk has what was flushed. */
+  crash(name: NodeName): void {
+    const place = this.places[name]
+    this.node(name)
+    place.node = null
+    place.later = []
+    place.sent = []
+    place.held = false
+    this.unlink(place)
+    this.drive()
+  }
+
+  /** What this node sends stays under way until it is let go. */
+  hold(name: NodeName, held: boolean): void {
+    this.places[name].held = held
+    this.drive()
+  }
+
+  part(parted: boolean): void {
+    this.parted = parted
+    for (const place of Object.values(this.places)) if (parted) place.sent = []
+    this.drive()
+  }
+
+  accept(name: NodeName, socket: ClientSocket) {
+    return this.node(name).accept(socket)
+  }
+
+  // ---- time
+
+  pass(ms: number): void {
+    for (const until = this.now + ms; this.now < until; ) {
+      let next = this.now + 1_000
+      for (const { node, linked, dialAt } of Object.values(this.places)) {
+        if (node === null) continue
+        next = Math.min(next, node.deadline(), linked ? next : dialAt)
+      }
+      this.now = Math.min(until, Math.max(this.now + 1, next))
+      this.dial()
+      this.drive()
+    }
+  }
+
+  /** All that can happen at this moment. */
+  drive(): void {
+    for (let round = 0; this.work(); round++) if (round > ROUNDS_MAX) throw new Error('the nodes do not come to rest')
+  }
+
+  private work(): boolean {
+    let more = false
+    const all = Object.values(this.places)
+    for (const place of all) {
+      const { node } = place
+      if (node === null) continue
+      node.at(this.now, WALL_MS + this.now)
+      for (const act of place.later.splice(0)) act()
+      node.drain()
+      if (node.mode === 'GONE') {
+        place.node = null
+        this.unlink(place)
+      }
+    }
+    for (const place of all) if (this.carry(place)) more = true
+    return more || all.some(({ node, later }) => node !== null && (later.length > 0 || node.deadline() <= this.now))
+  }
+
+  // ---- the link
+
+  private other(place: Place): Place {
+    return this.places[place.name === 'a' ? 'b' : 'a']
+  }
+
+  private unlink(place: Place): void {
+    if (!place.linked) return
+    place.linked = false
+    place.dialAt = this.now + DIAL_MS
+    place.sent.push(null)
+  }
+
+  /** @returns whether anything got there */
+  private carry(from: Place): boolean {
+    const to = this.other(from)
+    if (this.parted) from.sent = []
+    if (from.held || from.sent.length === 0) return false
+    for (const bytes of from.sent.splice(0)) {
+      if (!to.linked || to.node === null) continue
+      if (bytes === null) {
+        to.linked = false
+        to.dialAt = this.now
+        to.node.linkClosed('closed by the peer')
+        continue
+      }
+      from.reader.feed(bytes, (frame) => {
+        this.audience.onFrame(from.name, frame)
+        return true
+      })
+      to.node.linkData(bytes)
+    }
+    return true
+  }
+
+  private dial(): void {
+    for (const place of Object.values(this.places)) {
+      const { node } = place
+      if (node === null || place.linked || place.dialAt > this.now) continue
+      place.dialAt = this.now + DIAL_MS
+      const peer = this.other(place)
+      if (this.parted || peer.node === null) node.dialFailed(!this.parted)
+      else {
+        for (const end of [place, peer]) {
+          end.linked = true
+          end.sent = []
+          end.reader = new FrameReader()
+        }
+        node.linkOpened({ peerName: peer.name })
+        peer.node.linkOpened({ peerName: place.name })
+      }
+    }
+  }
+}
