@@ -8,10 +8,14 @@ export const LIMITS = {
   // ---- one client's packets
   /** Bytes of one MQTT packet; checked on the fixed header, before anything is buffered. mosquitto 2.1's default is 2 000 000. */
   packetBytesMax: 2 * MIB,
+  /** ... and the most an operator may allow: a frame to the peer must hold two. */
+  packetBytesMost: 16 * MIB,
   /** Bytes of a first packet: a stranger may not make us buffer more than a CONNECT needs. */
   connectBytesMax: 256 * KIB,
   /** Bytes of a client identifier. The standard's own limit is 65 535; ids are kept in many tables. */
   clientIdBytesMax: 4 * KIB,
+  /** Bytes of a topic name or filter: the standard's own limit. */
+  topicBytesMax: 65_535,
   /** Levels of a topic name or filter: matching is linear in them. */
   topicLevelsMax: 128,
   /** Topic names whose routes are remembered; above it all are forgotten and found anew. */
@@ -42,7 +46,7 @@ export const LIMITS = {
   // ---- flow
   /** QoS 1 and 2 messages a client may have under way to us at once. */
   receiveMaximum: 1_000,
-  /** Messages under way to a client that names no Receive Maximum of its own. */
+  /** Messages under way to a client that can name no Receive Maximum of its own (3.x). */
   inflightDefault: 1_000,
   /** Bytes of the HTTP request that opens a WebSocket: cookies of a site may be long. Node's default too. */
   wsRequestBytesMax: 16 * KIB,
@@ -59,10 +63,19 @@ export const LIMITS = {
   /** Bytes of a topic name from which on an alias saves anything: it costs three itself. */
   aliasedBytesMin: 4,
   // ---- queues
-  /** Messages waiting for one session. */
+  /** Messages waiting for one session, beside those under way. */
   queuedMessagesMax: 100_000,
-  /** Payload bytes waiting for one session. */
+  /** Bytes of payload and properties waiting for one session. */
   queuedBytesMax: 256 * MIB,
+  /** Bytes kept for all sessions of a node, each message once; above it publishers are paused, a quarter above it nothing more is queued. */
+  queuedBytesTotalMax: 1024 * MIB,
+  /** What a kept message takes in memory beside its bytes, and a queue entry; measured, rounded up. */
+  messageBytes: 400,
+  entryBytes: 150,
+  /** Milliseconds between two looks for expired messages in queues. */
+  expirySweepMs: 1_000,
+  /** Milliseconds after which a publisher paused for memory is read from once: its acknowledgements make room. */
+  pausedReadMs: 1_000,
   /** Bytes written for one connection and not yet taken by its socket, above which its QoS 0 messages are dropped. */
   outBytesQos0Max: 4 * MIB,
   /** ... above which its queued QoS 1 and 2 messages wait in the session. */
@@ -70,7 +83,9 @@ export const LIMITS = {
   /** ... above which the connection is closed: it does not read at all. */
   outBytesMax: 64 * MIB,
   // ---- retained
-  retainedMessagesMax: 10_000_000,
+  /** Topics with a retained message, on both nodes alike; some 600 bytes each beside the next limit. */
+  retainedMessagesMax: 1_000_000,
+  /** Bytes of payload and properties of all retained messages. */
   retainedBytesMax: 1024 * MIB,
   // ---- connections
   connectionsMax: 1_000_000,
@@ -133,7 +148,8 @@ export const LIMITS = {
 } as const
 
 assert(LIMITS.connectBytesMax <= LIMITS.packetBytesMax, 'a CONNECT is a packet')
-assert(LIMITS.frameBytesMax >= 2 * LIMITS.packetBytesMax + LIMITS.frameBatchBytes, 'a frame must hold any packet')
+assert(LIMITS.packetBytesMax <= LIMITS.packetBytesMost, 'the default may be allowed')
+assert(LIMITS.frameBytesMax >= 2 * LIMITS.packetBytesMost + LIMITS.frameBatchBytes, 'a frame must hold any packet')
 assert(LIMITS.ringBytesMax >= LIMITS.frameBytesMax, 'the ring must hold any frame')
 assert(LIMITS.heartbeatMs * 4 <= LIMITS.suspectMs, 'suspicion needs several missed heartbeats')
 assert(LIMITS.suspectMs < LIMITS.soloMs && LIMITS.soloMs < LIMITS.stuckMs, 'suspect, solo, stuck come in this order')

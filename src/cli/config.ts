@@ -24,6 +24,9 @@ const SECRET_BYTES_MAX = 4096
 const TEXT_LENGTH_MAX = 256
 const ACK_LEVELS = ['peer-ram', 'peer-write', 'peer-disk', 'both-disk'] as const
 const DAY_MS = 86_400_000
+/** A terabyte: more is a slip. */
+const BYTES_MOST = 2 ** 40
+const QUEUE_FULL = ['drop-newest', 'drop-oldest', 'disconnect'] as const
 
 /** @throws {OperatorFault} */
 export function readConfig(args: readonly string[], environment: Environment): Config {
@@ -70,11 +73,23 @@ function readNode(settings: Settings, name: string, paired: boolean): NodeConfig
     claimTimeoutMs: LIMITS.claimTimeoutMs,
     flushMs: LIMITS.flushMs,
     allowAnonymous: settings.on('allow-anonymous'),
-    packetBytesMax: settings.int('max-packet-bytes', 128, LIMITS.packetBytesMax, LIMITS.packetBytesMax),
+    packetBytesMax: settings.int('max-packet-bytes', 128, LIMITS.packetBytesMost, LIMITS.packetBytesMax),
     queuedMessagesMax: settings.int('max-queued-messages', 1, 100_000_000, LIMITS.queuedMessagesMax),
-    queuedBytesMax: settings.int('max-queued-bytes', 1024, 2 ** 40, LIMITS.queuedBytesMax),
+    queuedBytesMax: settings.int('max-queued-bytes', 1024, BYTES_MOST, LIMITS.queuedBytesMax),
+    queueFull: settings.oneOf('queue-full', QUEUE_FULL, 'drop-newest'),
+    queueQos0: settings.on('queue-qos0'),
+    queuedBytesTotalMax: settings.int('max-queued-bytes-total', 2 ** 20, BYTES_MOST, LIMITS.queuedBytesTotalMax),
     connectionsMax: settings.int('max-connections', 1, LIMITS.connectionsMax, LIMITS.connectionsMax),
+    connectTimeoutMs: settings.int('connect-timeout-ms', 100, DAY_MS, LIMITS.connectTimeoutMs),
     receiveMaximum: settings.int('receive-maximum', 1, 65_535, LIMITS.receiveMaximum),
+    inflightMax: settings.int('max-inflight-messages', 1, LIMITS.inflightMax, 0),
+    subscriptionsMax: settings.int('max-subscriptions', 0, 10_000_000, LIMITS.subscriptionsPerSessionMax),
+    topicLevelsMax: settings.int('max-topic-levels', 1, LIMITS.topicLevelsMax, LIMITS.topicLevelsMax),
+    topicBytesMax: settings.int('max-topic-bytes', 1, LIMITS.topicBytesMax, LIMITS.topicBytesMax),
+    clientIdBytesMax: settings.int('max-client-id-bytes', 1, 65_535, LIMITS.clientIdBytesMax),
+    clientIdPattern: settings.pattern('client-id-pattern'),
+    retainedMessagesMax: settings.int('max-retained-messages', 0, 100_000_000, LIMITS.retainedMessagesMax),
+    retainedBytesMax: settings.int('max-retained-bytes', 0, BYTES_MOST, LIMITS.retainedBytesMax),
     sessionExpiryMax: settings.int('max-session-expiry', 0, LIMITS.sessionExpiryMax, LIMITS.sessionExpiryMax),
     keepAliveMax: settings.int('max-keep-alive', 0, 65_535, 0),
     qosMax: settings.int('max-qos', 0, 2, 2) as 0 | 1 | 2,
@@ -204,6 +219,17 @@ class Settings {
     const n = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
     if (n >= min && n <= max) return n
     throw this.fault(name, `"${text}" is not a whole number from ${min} to ${max}`)
+  }
+
+  /** A regular expression that the whole text must match; null: none. */
+  pattern(name: string): RegExp | null {
+    const text = this.text(name)
+    if (text === null) return null
+    try {
+      return new RegExp(`^(?:${text})$`, 'u')
+    } catch {
+      throw this.fault(name, `"${text}" is not a regular expression`)
+    }
   }
 
   oneOf<T extends string>(name: string, choices: readonly T[], initial: T): T {

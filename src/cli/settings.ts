@@ -71,7 +71,23 @@ export const SETTINGS: readonly Setting[] = [
   advanced('max-connections', 'N', `clients at once (default ${LIMITS.connectionsMax})`),
   advanced('max-packet-bytes', 'N', `largest MQTT packet taken (default ${LIMITS.packetBytesMax})`),
   advanced('max-queued-messages', 'N', `messages waiting for one session (default ${LIMITS.queuedMessagesMax})`),
-  advanced('max-queued-bytes', 'N', `payload bytes waiting for one session (default ${LIMITS.queuedBytesMax})`),
+  advanced('max-queued-bytes', 'N', `bytes waiting for one session (default ${LIMITS.queuedBytesMax})`),
+  advanced(
+    'queue-full',
+    'POLICY',
+    'what a full queue does: drop-newest, drop-oldest or disconnect (default drop-newest)',
+  ),
+  advanced('queue-qos0', null, 'let messages of QoS 0 wait for sessions without connection too'),
+  advanced(
+    'max-queued-bytes-total',
+    'N',
+    `bytes kept for all sessions, above which publishers are paused (default ${LIMITS.queuedBytesTotalMax})`,
+  ),
+  advanced(
+    'max-inflight-messages',
+    'N',
+    `messages under way to one client (default ${LIMITS.inflightDefault}; MQTT 5.0: its Receive Maximum)`,
+  ),
   advanced(
     'receive-maximum',
     'N',
@@ -107,6 +123,18 @@ export const SETTINGS: readonly Setting[] = [
     'SECONDS',
     `how often changed values of $SYS/# are told; 0: no $SYS (default ${LIMITS.sysIntervalMs / 1000})`,
   ),
+  advanced('max-retained-messages', 'N', `topics with a retained message (default ${LIMITS.retainedMessagesMax})`),
+  advanced('max-retained-bytes', 'N', `bytes of all retained messages (default ${LIMITS.retainedBytesMax})`),
+  advanced('max-subscriptions', 'N', `subscriptions of one session (default ${LIMITS.subscriptionsPerSessionMax})`),
+  advanced('max-topic-levels', 'N', `levels of a topic name or filter (default ${LIMITS.topicLevelsMax})`),
+  advanced('max-topic-bytes', 'N', `bytes of a topic name or filter (default ${LIMITS.topicBytesMax})`),
+  advanced('max-client-id-bytes', 'N', `bytes of a client identifier (default ${LIMITS.clientIdBytesMax})`),
+  advanced('client-id-pattern', 'REGEXP', 'client identifiers taken, as a regular expression for all of it'),
+  advanced(
+    'connect-timeout-ms',
+    'MS',
+    `how long a connection may take to its CONNECT (default ${LIMITS.connectTimeoutMs})`,
+  ),
   advanced('proxy-protocol', null, 'clients come through a load balancer that sends PROXY headers, version 1 or 2'),
   {
     ...advanced(
@@ -130,5 +158,4 @@ export const SETTINGS: readonly Setting[] = [
   planned('acl-file', 'FILE'),
   planned('witness', 'HOST:PORT'),
   planned('discover', null),
-  planned('queue-qos0', null),
 ]

@@ -14,6 +14,13 @@ export type ConnectionPolicy = {
   readonly allowAnonymous: boolean
   readonly packetBytesMax: number
   readonly receiveMaximum: number
+  /** 0: the client's own, or a default. */
+  readonly inflightMax: number
+  readonly subscriptionsMax: number
+  readonly topicLevelsMax: number
+  readonly topicBytesMax: number
+  readonly clientIdBytesMax: number
+  readonly clientIdPattern: RegExp | null
   readonly sessionExpiryMax: number
   readonly keepAliveMax: number
   readonly qosMax: 0 | 1 | 2

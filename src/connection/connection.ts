@@ -90,6 +90,8 @@ export class Connection implements PacketSink, Attachment {
   blocked = false
   /** The topic last published to, so that a stream of messages to one topic looks it up once. */
   topic: TopicRef | null = null
+  /** It will be disconnected: its queue is full. */
+  overrun = false
   /** Reading is stopped until the pair has decided. */
   paused = false
   /** Why it is ended, for a transport that can say so. */

@@ -1,4 +1,5 @@
 // On CONNECT: what can be judged from the packet alone; then who the client is, and then the broker decides who owns the session.
+import { utf8 } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Connect } from '../wire/packet.ts'
 import { saysText } from '../wire/publish_props.ts'
@@ -8,6 +9,7 @@ import { admit, turnAway, turnBack } from './admit.ts'
 import { OutboundAliases } from './aliases.ts'
 import type { Connection } from './connection.ts'
 import { authenticate } from './on_auth.ts'
+import { topicFits } from './on_subscribe.ts'
 
 const NOT_FROM_HERE = 'anonymous clients are accepted from this machine only'
 const NOT_FROM_HERE_WS = `${NOT_FROM_HERE}, over WebSocket not through a proxy or from a page of elsewhere`
@@ -35,10 +37,16 @@ export function onConnect(c: Connection, packet: Connect): void {
       return turnBack(c, Reason.clientIdentifierNotValid, 'client identifier is empty')
     clientId = broker.assignClientId() // [MQTT-3.1.3-6]
     c.assignedClientId = true
-  } else if (clientId.length > LIMITS.clientIdBytesMax) {
-    return turnBack(c, Reason.clientIdentifierNotValid, 'client identifier is too long')
+  } else {
+    const { clientIdBytesMax, clientIdPattern } = broker.policy
+    if (utf8(clientId).length > clientIdBytesMax)
+      return turnBack(c, Reason.clientIdentifierNotValid, 'client identifier is too long')
+    if (clientIdPattern !== null && !clientIdPattern.test(clientId))
+      return turnBack(c, Reason.clientIdentifierNotValid, 'client identifier is not one of those taken here')
   }
   const { will } = packet
+  if (will !== null && !topicFits(broker.policy, will.topic))
+    return turnBack(c, Reason.topicNameInvalid, 'will topic is longer or deeper than allowed')
   if (will !== null && will.qos > broker.policy.qosMax) return turnBack(c, Reason.qosNotSupported, 'will QoS') // [MQTT-3.2.2-12]
   if (will?.retain && !broker.policy.retainAvailable) return turnBack(c, Reason.retainNotSupported, 'will RETAIN') // [MQTT-3.2.2-13]
   if (
@@ -53,7 +61,9 @@ export function onConnect(c: Connection, packet: Connect): void {
   const keepAlive =
     keepAliveMax > 0 && (packet.keepAlive === 0 || packet.keepAlive > keepAliveMax) ? keepAliveMax : packet.keepAlive
   c.keepAliveMs = packet.version === 5 || keepAlive === packet.keepAlive ? keepAlive * 1500 : packet.keepAlive * 1500
-  c.window = Math.min(packet.version === 5 ? packet.receiveMaximum : LIMITS.inflightDefault, LIMITS.inflightMax) // [MQTT-3.3.4-9]
+  const inflightMax = broker.policy.inflightMax === 0 ? LIMITS.inflightMax : broker.policy.inflightMax
+  const unnamed = broker.policy.inflightMax === 0 ? LIMITS.inflightDefault : inflightMax
+  c.window = packet.version === 5 ? Math.min(packet.receiveMaximum, inflightMax) : unnamed // [MQTT-3.3.4-9]
   const sessionExpiry = Math.min(packet.sessionExpiry, broker.policy.sessionExpiryMax)
   if (packet.topicAliasMaximum > 0) c.aliasesOut = new OutboundAliases(packet.topicAliasMaximum) // [MQTT-3.1.2-27]
   c.connect = { ...packet, clientId, keepAlive, sessionExpiry, password: null, authData: null }

@@ -1,5 +1,5 @@
 // On PUBLISH: one message from the client, QoS 0, 1 or 2.
-import { sameBytes } from '../topic/topics.ts'
+import { sameBytes, type TopicRef } from '../topic/topics.ts'
 import { writeAck, writeAckInWords } from '../wire/encoder.ts'
 import { PacketType, type PublishView } from '../wire/packet.ts'
 import { saysText } from '../wire/publish_props.ts'
@@ -16,8 +16,11 @@ export function onPublish(c: Connection, view: PublishView): void {
   if (view.retain && !broker.policy.retainAvailable) return c.fail(Reason.retainNotSupported, 'RETAIN is not available') // [MQTT-3.2.2-14]
   if (view.topicAlias !== 0) {
     if (!resolveAlias(c, view)) return
-  } else if (c.topic === null || !sameBytes(c.topic, view.buf, view.topicStart, view.topicEnd))
-    c.topic = broker.topics.internBytes(view.buf, view.topicStart, view.topicEnd)
+  } else if (c.topic === null || !sameBytes(c.topic, view.buf, view.topicStart, view.topicEnd)) {
+    const topic = broker.topics.internBytes(view.buf, view.topicStart, view.topicEnd)
+    if (!fits(c, topic)) return
+    c.topic = topic
+  }
   if (c.topic?.reserved === true) return refused(c, view)
   if (broker.policy.validatePayload && saysText(view.props) && !isText(view.buf, view.payloadStart, view.payloadEnd)) {
     broker.count('dropped_payload_format')
@@ -73,6 +76,7 @@ function resolveAlias(c: Connection, view: PublishView): boolean {
     return topic !== undefined
   }
   const topic = topics.internBytes(buf, topicStart, topicEnd)
+  if (!fits(c, topic)) return false
   c.topic = topic
   if (c.aliasesIn.set(topicAlias, topic)) return true // [MQTT-3.3.2-12]
   c.fail(Reason.quotaExceeded, 'topic aliases for too many bytes of topic names')
@@ -86,6 +90,14 @@ function refused(c: Connection, view: PublishView): void {
   if (c.version === 5) return refusePublish(c, view, Reason.notAuthorized, "the topic is the broker's own")
   const type = view.qos === 1 ? PacketType.puback : PacketType.pubrec
   writeAck(c.writer(type), type, view.packetId, Reason.notAuthorized, c.version) // [MQTT-3.1.1/3.3.5-2]
+}
+
+/** @returns false where the client has failed by it */
+function fits(c: Connection, topic: TopicRef): boolean {
+  const { topicLevelsMax, topicBytesMax } = c.broker.policy
+  if (topic.levels <= topicLevelsMax && topic.bytes.length <= topicBytesMax) return true
+  c.fail(Reason.topicNameInvalid, 'topic name is longer or deeper than allowed')
+  return false
 }
 
 function reasonOf(c: Connection, matched: boolean): number {

@@ -1,9 +1,10 @@
 // On SUBSCRIBE and UNSUBSCRIBE: one answer code a filter, in their order.
-import { LIMITS } from '../base/limits.ts'
-import { canonicalFilter, isShared, validFilter } from '../topic/name.ts'
+import { utf8 } from '../base/bytes.ts'
+import { canonicalFilter, isShared, levelsOf, validFilter } from '../topic/name.ts'
 import { writeSuback, writeUnsuback } from '../wire/encoder.ts'
 import { PacketType, type Subscribe, type SubscribeRequest, type Unsubscribe } from '../wire/packet.ts'
 import { Reason, reasonName } from '../wire/reason.ts'
+import type { ConnectionPolicy } from './broker.ts'
 import type { Connection } from './connection.ts'
 import { takesCodes, words } from './sizes.ts'
 
@@ -11,8 +12,8 @@ const NO_ANSWER = 'the answer is larger than the client takes'
 
 /** More of a refusal than its code says. */
 const REFUSALS: Readonly<Record<number, string>> = {
-  [Reason.topicFilterInvalid]: 'not well formed, or of too many levels',
-  [Reason.quotaExceeded]: `a session has at most ${LIMITS.subscriptionsPerSessionMax} subscriptions`,
+  [Reason.topicFilterInvalid]: 'not well formed, too long, or of too many levels',
+  [Reason.quotaExceeded]: 'the session has as many subscriptions as it may',
 }
 
 export function onSubscribe(c: Connection, packet: Subscribe): void {
@@ -53,12 +54,18 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
   broker.log('subscribe', { client: c.clientId, filters: packet.subscriptions.map((s) => s.filter), codes })
 }
 
+/** Whether a name or a filter is within the operator's bounds. */
+export function topicFits(policy: ConnectionPolicy, topic: string): boolean {
+  return utf8(topic).length <= policy.topicBytesMax && levelsOf(topic) <= policy.topicLevelsMax
+}
+
 function refusalOf(c: Connection, request: SubscribeRequest): number {
   if (!validFilter(request.filter)) return Reason.topicFilterInvalid // [MQTT-4.8.2-1], [MQTT-4.8.2-2]
+  if (!topicFits(c.broker.policy, request.filter)) return Reason.topicFilterInvalid
   const { session } = c
   if (
     session !== null &&
-    session.subscriptions.size >= LIMITS.subscriptionsPerSessionMax &&
+    session.subscriptions.size >= c.broker.policy.subscriptionsMax &&
     !session.subscriptions.has(canonicalFilter(request.filter))
   )
     return Reason.quotaExceeded

@@ -74,7 +74,7 @@ export function pump(c: Connection, session: Session): void {
   const { broker } = c
   if (c.state !== 'open' || c.version === 0) return
   if (c.again.length > 0) sendAgain(c, session, c.version)
-  while (session.queue.count > 0 && c.hasWindow(session)) {
+  while (session.queue.waiting > 0 && c.hasWindow(session)) {
     const entry = session.queue.nextWaiting()
     if (entry === null) return
     const { message } = entry
@@ -90,8 +90,11 @@ export function pump(c: Connection, session: Session): void {
       continue
     }
     if (entry.qos === 0) {
-      write(c, entry, false, c.version)
+      // At most once: it is gone from both queues before it leaves.
+      broker.begin()
       broker.done(session, entry)
+      if (!entry.passing) c.gate(broker.need())
+      write(c, entry, false, c.version)
       continue
     }
     const id = allocate(session, entry.qos, broker.rules)

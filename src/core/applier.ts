@@ -161,7 +161,7 @@ export class Applier {
       if (node.config.mutations.size > 0) return node.metrics.add('missing_payloads')
       throw new PeerFault('ENQ refers to a message that was never sent')
     }
-    if (qos !== 1 && qos !== 2) throw new PeerFault('ENQ with a wrong QoS')
+    if (qos !== 0 && qos !== 1 && qos !== 2) throw new PeerFault('ENQ with a wrong QoS')
     const share = this.shareOf(item[5])
     node.sessions.enqueue(session, { message, pos, qos, retain: (flags & 1) !== 0, subscriptionIds: ids, share })
   }
@@ -196,7 +196,7 @@ export class Applier {
       for (const [client, tag, pos, qos, bits, ids, by] of targets) {
         const session = this.replica(client, tag)
         if (session === undefined) continue
-        if (qos !== 1 && qos !== 2) throw new PeerFault('PUB target with a wrong QoS')
+        if (qos !== 0 && qos !== 1 && qos !== 2) throw new PeerFault('PUB target with a wrong QoS')
         const share = this.shareOf(by)
         const retain = (bits & 1) !== 0
         sessions.enqueue(session, { message: message(), pos, qos, retain, subscriptionIds: ids, share })
@@ -210,7 +210,7 @@ export class Applier {
         session.ver++
       }
     }
-    const retain = (flags & 4) !== 0
+    const retain = (flags & 20) === 4 // 16: there was no room for it
     const forward = (flags & 8) !== 0
     if (retain) {
       node.snapshots.noteRetained(topic)

@@ -56,7 +56,15 @@ export class Claims {
     if (this.open.size >= LIMITS.claimsMax) return c.refuse(Reason.serverBusy, 'too many sessions on their way')
     const replica = node.sessions.get(client)
     const held = replica !== undefined && (!packet.cleanStart || this.off('holdEnd')) ? [] : null
-    const claim = { client, connId: c.connId as ConnId, hlc: node.tickHlc(), since: node.now, pending: c, held }
+    const claim = {
+      client,
+      connId: c.connId as ConnId,
+      hlc: node.tickHlc(),
+      since: node.now,
+      pending: c,
+      held,
+      heldBytes: 0,
+    }
     this.open.set(client, claim)
     this.send(claim, c)
   }
@@ -102,7 +110,9 @@ export class Claims {
   /** A publish of this node that may belong to a session on its way here. Its acknowledgement waits for both. */
   hold(claim: Claim<Connection>, message: Message, share: string | null): void {
     const { node } = this
+    if (!node.queues.admitsHeld(claim, message)) return
     claim.held?.push({ message, turn: node.turns.current, share })
+    claim.heldBytes += message.bytes
     node.journal.hold(message)
     if (!this.blocks.has(claim) && !this.off('holdGate')) this.blocks.set(claim, node.turns.block(node.turns.current))
   }
@@ -112,6 +122,7 @@ export class Claims {
     const { node } = this
     for (const { message } of claim.held ?? []) node.journal.release(message)
     claim.held = null
+    claim.heldBytes = 0
     const block = this.blocks.get(claim)
     this.blocks.delete(claim)
     if (block !== undefined) node.turns.resolve(block, 0)

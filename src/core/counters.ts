@@ -26,7 +26,9 @@ export const COUNTERS: Readonly<Record<string, string>> = {
   password_file_reload_failures: 'times that the password file could not be used and the former users stayed',
   password_file_reloads: 'times that the password file was read again',
   promotions: 'sessions of the peer that this node went on with alone',
-  publishers_paused: 'times that a publisher stood still because the peer was too far behind',
+  publishers_paused: 'times that a publisher stood still because the peer was too far behind, or too much was kept',
+  qos0_not_queued: 'QoS 0 messages that did not wait for a session without connection',
+  retained_expired: 'retained messages whose Message Expiry Interval was over',
   sessions_expired: 'sessions that ended because their time without a connection was over',
   shared_bounced: 'messages that no member of a shared subscription here could take, given back to the peer',
   shared_dealt: 'messages that went to another member because a session ended',
@@ -38,6 +40,7 @@ export const COUNTERS: Readonly<Record<string, string>> = {
 
   dropped_expired: 'their Message Expiry Interval was over',
   dropped_link_busy: 'QoS 0, the link to the peer did not keep up',
+  dropped_memory_full: 'the node kept more for its sessions than it may',
   dropped_no_member: 'no member of the shared subscription could take it',
   dropped_payload_format: 'refused, the payload was not the UTF-8 text it said it was',
   dropped_queue_full: 'the queue of the session was full',

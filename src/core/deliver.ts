@@ -53,28 +53,32 @@ export class Delivery {
     const { node, pub } = this
     const c = s.attachment as Connection | null
     const early = commit > node.turns.released
-    if (qos === 0 && !early) {
-      if (c !== null) this.send(c, 0, 0, retain, ids, many)
+    if (qos === 0 && c !== null && !early && s.queue.waitingQos0 === 0) {
+      this.send(c, 0, 0, retain, ids, many)
       return null
     }
-    if (!s.durable || qos === 0) {
-      if (c === null) return null
-      // What another member has to take over when this session ends is kept until it is acknowledged.
-      const unkept = share === null || qos === 2
-      if (!early && qos !== 0 && unkept && s.queue.count === 0 && c.hasWindow(s)) {
-        if (this.tooLarge(c, qos, ids)) return null
-        this.send(c, qos, allocateUnkept(s, qos, node.rules), retain, ids, many)
+    // What another member has to take over when this session ends is kept until it is acknowledged.
+    const unkept = share === null || qos === 2
+    if (c === null) {
+      if (!s.durable) return null
+      if (qos === 0 && !node.config.queueQos0) {
+        node.metrics.add('qos0_not_queued')
         return null
       }
+    } else if (!s.durable && qos !== 0 && unkept && !early && s.queue.count === 0 && c.hasWindow(s)) {
+      if (this.tooLarge(c, qos, ids)) return null
+      this.send(c, qos, allocateUnkept(s, qos, node.rules), retain, ids, many)
+      return null
     }
-    const size = pub.payloadEnd - pub.payloadStart
-    if (s.queue.count >= node.config.queuedMessagesMax || s.queue.bytes + size > node.config.queuedBytesMax) {
-      node.metrics.add('dropped_queue_full')
+    if (!node.queues.admits(s, pub.bytes)) {
+      node.queues.lost(s.clientId, pub.buf.subarray(pub.payloadStart, pub.payloadEnd))
       return null
     }
     const message = pub.message(this.identify, node.now)
     if (commit > message.commit) message.commit = commit
-    const entry = node.sessions.enqueue(s, { message, pos: s.nextPos, qos, retain, subscriptionIds: ids, share })
+    const passing = qos === 0 && !(s.durable && node.config.queueQos0)
+    const pos = s.nextPos
+    const entry = node.sessions.enqueue(s, { message, pos, qos, retain, subscriptionIds: ids, share }, passing)
     if (c !== null) node.pump(s)
     return entry
   }

@@ -72,12 +72,15 @@ export class Drainer {
 
   private tick(): void {
     const { node } = this
-    node.pairing.tick()
+    const { pairing } = node
+    pairing.tick()
     node.presences.tick()
     node.owners.tick()
     node.claims.tick()
     tickKeepAlive(node)
     node.sys.tick()
+    node.queues.tick()
+    node.backPressure.tick(node.now, node.queues.keptBytes, node.config.queuedBytesTotalMax, pairing.out.caughtUp)
     const { retained } = node
     if (retained.remember && node.pairing.mode === 'SYNC' && node.now - this.forgotAt > LIMITS.willMaxHoldMs) {
       this.forgotAt = node.now
@@ -197,6 +200,8 @@ export class Drainer {
       node.presences.deadline(),
       node.owners.expiry.next(),
       node.flusher.deadline(),
+      node.queues.deadline(),
+      node.backPressure.deadline(),
     )
     if (node.claims.open.size > 0) at = Math.min(at, node.now + node.config.claimTimeoutMs / 4)
     if (lazySince !== Number.POSITIVE_INFINITY) at = Math.min(at, lazySince + LIMITS.lazyMs)

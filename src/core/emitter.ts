@@ -21,6 +21,7 @@ export class Emitter {
   private enqueued = new Map<Session, EnqItemWire[]>()
   private moved = new Map<Session, number[]>()
   private released = new Map<Session, number[]>()
+  private taken = new Map<Session, number[]>()
   private lazy: Session[] = []
   /** The turn is to make a group, whatever stands in it. */
   private asks = false
@@ -119,14 +120,24 @@ export class Emitter {
   }
 
   doneLazy(session: Session, entry: Entry, now: number): void {
-    if (!session.durable || entry.qos === 0) return
+    if (!session.durable || entry.passing) return
     if (!this.visible(session)) {
       session.ver++
       return
     }
+    if (entry.qos === 0) return this.doneNow(session, entry)
     if (session.lazyDeq === NO_NUMBERS) session.lazyDeq = []
     session.lazyDeq.push(entry.pos)
     this.noteLazy(session, now)
+  }
+
+  /** QoS 0 goes out at most once, so what goes out hangs on this. */
+  private doneNow(session: Session, entry: Entry): void {
+    const positions = this.taken.get(session)
+    if (positions === undefined) this.taken.set(session, [entry.pos])
+    else positions.push(entry.pos)
+    this.count++
+    this.bytes += 4
   }
 
   inboundDone(session: Session, packetId: number): void {
@@ -149,7 +160,8 @@ export class Emitter {
 
   /** Every change of this session has its version. */
   settled(session: Session): boolean {
-    const waits = this.enqueued.has(session) || this.moved.has(session) || this.released.has(session)
+    const waits =
+      this.enqueued.has(session) || this.moved.has(session) || this.released.has(session) || this.taken.has(session)
     return !waits && session.lazyOut.length === 0 && session.lazyDeq.length === 0
   }
 
@@ -177,6 +189,15 @@ export class Emitter {
         if (session.ended) continue
         session.ver++
         this.push([OpKind.inboundDel, session.clientId, session.tag, ids])
+      }
+    }
+    if (this.taken.size > 0) {
+      const all = this.taken
+      this.taken = new Map()
+      for (const [session, positions] of all) {
+        if (session.ended) continue
+        session.ver++
+        this.push([OpKind.deq, session.clientId, session.tag, positions])
       }
     }
   }
@@ -232,7 +253,14 @@ export class Emitter {
   }
 
   get hasOps(): boolean {
-    return this.asks || this.ops.length > 0 || this.enqueued.size > 0 || this.moved.size > 0 || this.released.size > 0
+    return (
+      this.asks ||
+      this.ops.length > 0 ||
+      this.enqueued.size > 0 ||
+      this.moved.size > 0 ||
+      this.released.size > 0 ||
+      this.taken.size > 0
+    )
   }
 
   /** The stream ends: what was collected is in the state, and a snapshot will carry it. */

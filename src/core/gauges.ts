@@ -29,12 +29,13 @@ function addHoldings(node: BrokerNode): void {
   gauge('shared_subscriptions', 'of these, shared ones', () => sessions.sharedCount)
   gauge('shared_groups', 'shared subscriptions that have members here or at the peer', () => sessions.groups.size)
   gauge('queued_messages', 'messages in all queues', () => sessions.queuedMessages)
-  gauge('queued_bytes', 'payload bytes in all queues', () => sessions.queuedBytes)
+  gauge('queued_bytes', 'bytes of payload and properties in all queues', () => sessions.queuedBytes)
   gauge('inflight_messages', 'messages that connected clients have not acknowledged', () => inflightOf(node))
   gauge('retained_messages', 'retained messages', () => retained.count)
-  gauge('retained_bytes', 'payload bytes of retained messages', () => retained.bytes)
+  gauge('retained_bytes', 'bytes of payload and properties of retained messages', () => retained.bytes)
   gauge('stored_messages', 'messages held for queues and as retained ones, each once', () => journal.heldMessages)
-  gauge('stored_bytes', 'payload bytes of these', () => journal.heldBytes)
+  gauge('stored_bytes', 'bytes of payload and properties of these', () => journal.heldBytes)
+  gauge('kept_bytes', 'memory that messages for sessions take, about', () => node.queues.keptBytes)
 }
 
 function addPair(node: BrokerNode): void {
@@ -45,7 +46,7 @@ function addPair(node: BrokerNode): void {
   gauge('ring_bytes', 'bytes of changes the peer has not acknowledged', () => pairing.out.ringBytes)
   gauge(
     'publishers_waiting',
-    'publishers that stand still because the peer is too far behind',
+    'publishers that stand still because the peer is too far behind, or too much is kept',
     () => backPressure.count,
   )
   gauge('link_backlog_bytes', 'bytes for the peer that its socket has not taken', () => node.ports.link.backlog())

@@ -60,7 +60,7 @@ export class Grants {
     }
     const present = session !== undefined ? 1 : 0
     if (session !== undefined) {
-      for (const entry of session.queue) if (entry.qos === 0) node.sessions.dequeue(session, entry)
+      for (const entry of session.queue) if (entry.passing) node.sessions.dequeue(session, entry)
       node.emitter.settle(session)
       if (session.mine || mineOpen !== undefined) node.sessions.mint(session, nextToken(node, session.token), false)
     } else if (expiry > 0) {

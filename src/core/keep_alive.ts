@@ -1,5 +1,4 @@
 // Keep alive: connections that are silent for too long end, before CONNECT and after it. Knows nothing of their sessions.
-import { LIMITS } from '../base/limits.ts'
 import type { Connection } from '../connection/connection.ts'
 import { Reason } from '../wire/reason.ts'
 import type { BrokerNode } from './node.ts'
@@ -20,12 +19,13 @@ function due(node: BrokerNode, c: Connection): void {
       node.metrics.add('connect_timeouts')
       c.close()
     } else if (c.state === 'authenticating') node.authentication.timedOut(c)
-    else if (c.state === 'claiming') node.keepAlive.set(c, node.now + LIMITS.connectTimeoutMs)
+    else if (c.state === 'claiming') node.keepAlive.set(c, node.now + node.config.connectTimeoutMs)
     return
   }
   if (c.keepAliveMs === 0) return
   const at = c.lastHeard + c.keepAliveMs
   if (at > node.now) return node.keepAlive.set(c, at)
+  if (node.backPressure.has(c)) return node.keepAlive.set(c, node.now + c.keepAliveMs) // unread is not silent
   node.metrics.add('keep_alive_timeouts')
   c.disconnect(Reason.keepAliveTimeout, 'keep alive timeout', false) // [MQTT-3.1.2-22]
 }

@@ -228,7 +228,6 @@ export class Link {
       }
     if (out.ring.length === 0) pairing.progressAt = node.now
     if (node.grants.holds.size > 0) node.grants.acked(out.acked)
-    if (out.ringBytes < LIMITS.ringBytesMax / 4) node.backPressure.resume()
   }
 
   // ---- heartbeats

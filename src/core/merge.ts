@@ -252,6 +252,7 @@ export class Merge {
     for (const [filter, options, id] of subs)
       if (!winner.subscriptions.has(filter)) node.sessions.subscribe(winner, filter, options, id)
     for (const [, qos, flags, ids, m, state, , share] of queue) {
+      if (qos === 0) continue // promised nothing across a split
       if (qos !== 1 && qos !== 2) throw new PeerFault('queue entry with a wrong QoS')
       if (state === 3) {
         // received on that branch already: it must not be sent again on this one

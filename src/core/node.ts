@@ -36,6 +36,7 @@ import { Owners } from './owners.ts'
 import { Pairing } from './pairing.ts'
 import type { ClientSocket, NodeConfig, Ports } from './ports.ts'
 import { Presences } from './presence.ts'
+import { Queues } from './queues.ts'
 import { loadImage } from './recovery.ts'
 import { replayRetained } from './replay.ts'
 import { Retained } from './retained.ts'
@@ -65,6 +66,7 @@ export class BrokerNode implements Broker {
   readonly turns = new Turns()
   readonly router: Router
   readonly owners: Owners
+  readonly queues: Queues
   readonly claims: Claims
   readonly grants: Grants
   readonly applier: Applier
@@ -139,6 +141,7 @@ export class BrokerNode implements Broker {
     this.presences = new Presences(this)
     this.router = new Router(this)
     this.owners = new Owners(this)
+    this.queues = new Queues(this)
     this.claims = new Claims(this)
     this.grants = new Grants(this)
     this.applier = new Applier(this)
@@ -211,7 +214,7 @@ export class BrokerNode implements Broker {
   accept(socket: ClientSocket): Connection {
     const c = new Connection(socket, this, this.now)
     this.all.add(c)
-    this.keepAlive.set(c, this.now + LIMITS.connectTimeoutMs)
+    this.keepAlive.set(c, this.now + this.config.connectTimeoutMs)
     this.metrics.add('accepts')
     return c
   }
@@ -304,8 +307,7 @@ export class BrokerNode implements Broker {
   }
 
   publish(c: Connection, view: PublishView, packetId: number): boolean {
-    const { out } = this.pairing
-    if (out.ringBytes > LIMITS.ringBytesMax / 2 || out.ring.length > LIMITS.ringGroupsMax) this.backPressure.pause(c)
+    if (this.backPressure.memoryFull || this.pairing.out.behind) this.backPressure.pause(c)
     return this.router.publishFrom(c, view, packetId)
   }
 

@@ -174,7 +174,7 @@ export class Owners {
       this.end(session)
       return
     }
-    for (const entry of session.queue) if (entry.qos === 0) node.sessions.dequeue(session, entry)
+    for (const entry of session.queue) if (entry.passing) node.sessions.dequeue(session, entry)
     this.offline(session)
   }
 

@@ -99,8 +99,27 @@ export type NodeConfig = {
   readonly packetBytesMax: number
   readonly queuedMessagesMax: number
   readonly queuedBytesMax: number
+  /** What gives way when a session's queue is full: the new message, the oldest waiting one, or (for the new one) the connection. */
+  readonly queueFull: 'drop-newest' | 'drop-oldest' | 'disconnect'
+  /** QoS 0 waits for offline sessions too. */
+  readonly queueQos0: boolean
+  /** Bytes kept for all sessions, above which publishers are paused. */
+  readonly queuedBytesTotalMax: number
   readonly connectionsMax: number
+  /** Milliseconds from accept to CONNECT. */
+  readonly connectTimeoutMs: number
   readonly receiveMaximum: number
+  /** Messages under way to one client; 0: its own Receive Maximum, or a default of ours. */
+  readonly inflightMax: number
+  /** Subscriptions of one session. */
+  readonly subscriptionsMax: number
+  readonly topicLevelsMax: number
+  readonly topicBytesMax: number
+  readonly clientIdBytesMax: number
+  /** What client identifiers must match; null: anything. */
+  readonly clientIdPattern: RegExp | null
+  readonly retainedMessagesMax: number
+  readonly retainedBytesMax: number
   readonly sessionExpiryMax: number
   /** Seconds; 0: no limit of our own. */
   readonly keepAliveMax: number

@@ -50,6 +50,7 @@ export function fold(node: BrokerNode, session: Session): void {
 
 /** A message joins the queue of a session of this node, and the peer is told. */
 export function append(node: BrokerNode, session: Session, message: Message, want: Want, share: string | null): void {
+  if (!node.queues.admits(session, message.bytes)) return node.queues.lost(session.clientId, message.payload)
   const { qos, retain, ids } = want
   const pos = session.nextPos
   const entry = node.sessions.enqueue(session, { message, pos, qos, retain, subscriptionIds: ids, share })

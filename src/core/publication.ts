@@ -64,6 +64,11 @@ export class Publication {
     return this.kept
   }
 
+  /** As Message.bytes. */
+  get bytes(): number {
+    return this.payloadEnd - this.payloadStart + (this.props === null ? 0 : this.props.length)
+  }
+
   get isKept(): boolean {
     return this.kept !== null
   }

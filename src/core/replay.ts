@@ -21,7 +21,7 @@ export function replayRetained(node: BrokerNode, session: Session, filter: strin
     delivery.begin()
     const entry = delivery.deliver(session, qos, true, ids, 0, false, null) // [MQTT-3.3.1-8]
     // with its payload: the peer may have let go of the message this came from
-    if (entry !== null && entry.qos > 0) emitEnqueued(node, session, entry)
+    if (entry !== null && !entry.passing) emitEnqueued(node, session, entry)
     pub.end()
   })
 }

@@ -2,7 +2,6 @@
 // Who wants it is found in route.ts, what a session takes goes out in deliver.ts. Knows neither packets nor frames.
 import { copyBytes } from '../base/bytes.ts'
 import type { ConnId } from '../base/identity.ts'
-import { LIMITS } from '../base/limits.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Forward } from '../pair/out_stream.ts'
 import { expiryLeft, Message } from '../session/message.ts'
@@ -15,7 +14,7 @@ import { type DealOp, OpKind, type PickWire, type PubOp, type TargetWire } from 
 import { enqueuedToWire, targetToWire } from './convert.ts'
 import { Delivery } from './deliver.ts'
 import type { BrokerNode } from './node.ts'
-import { promote } from './promote.ts'
+import { emitEnqueued, promote } from './promote.ts'
 import type { Publication } from './publication.ts'
 import { Routes, targetOf, type Want } from './route.ts'
 import { Spread } from './spread.ts'
@@ -88,19 +87,20 @@ export class Router {
       node.sessions.addInbound(recorded, packetId)
       recorded.ver++
     } else if (inboundOf !== null) node.sessions.addInbound(inboundOf, packetId)
-    if (pub.retain) this.retain(pub.message(delivery.identify, node.now))
+    const retain = pub.retain && this.retainable()
+    if (retain) this.retain(pub.message(delivery.identify, node.now))
     const { targets, picks, keepers, qos0 } = spread
-    if (streaming && (targets !== null || spread.forward || pub.retain || recorded !== null || willOf !== null)) {
+    if (streaming && (targets !== null || spread.forward || retain || recorded !== null || willOf !== null)) {
       const forward = spread.forward || qos0 // who takes it there with QoS 0 gets it out of the same op
       const kept = pub.message(delivery.identify, node.now)
       const inbound: PubOp[10] =
         recorded !== null && emitter.visible(recorded) ? [recorded.clientId, recorded.tag, packetId] : null
-      const flags = pub.qos | (pub.retain ? 4 : 0) | (forward ? 8 : 0)
+      const flags = pub.qos | (pub.retain ? (retain ? 4 : 20) : 0) | (forward ? 8 : 0)
       if (this.qos0.length > 0) this.sequenceQos0()
       const expiry = pub.expiry < 0 ? -1 : pub.expiry * 1000
       const op = this.op(kept, flags, expiry, targets, inbound, willOf, picks)
       const known = { ref: kept.seq, message: kept, routed: true, targets, picks, keepers }
-      this.emit(op, kept, forward || pub.retain ? known : null)
+      this.emit(op, kept, forward || retain ? known : null)
     } else if (qos0 && streaming) this.sendQos0()
     if (commit > 0 && pub.isKept) pub.message(delivery.identify, node.now).commit = commit
     return spread.matched
@@ -114,6 +114,7 @@ export class Router {
     if (session.mine) this.toMine(session, qos, retain, ids, many, null)
     else if (qos > 0) this.toReplica(session, qos as 1 | 2, retain, ids, null)
     else if (node.presences.get(session.clientId)?.up) spread.qos0 = true
+    else if (spread.streaming && session.durable && node.config.queueQos0) spread.forward = true
   }
 
   /**
@@ -153,7 +154,7 @@ export class Router {
   ): void {
     const { spread } = this
     const entry = this.delivery.deliver(session, qos, retain, ids, spread.commit, many, share)
-    if (entry === null || entry.qos === 0) return
+    if (entry === null || entry.passing) return
     session.ver++
     if (!this.node.emitter.visible(session)) return
     spread.targets ??= []
@@ -248,27 +249,28 @@ export class Router {
   shadow(session: Session, message: Message, want: Want, share: string | null): void {
     const { node } = this
     if (node.sessions.has(session, message, share)) return
-    if (session.queue.count + session.shadows.length >= node.config.queuedMessagesMax)
-      return node.metrics.add('dropped_queue_full')
+    if (!node.queues.admitsShadow(session, message.bytes)) return node.queues.lost(session.clientId, message.payload)
     const { qos, retain, ids } = want
     node.sessions.addShadow(session, new Shadow(message, qos, retain, ids, share))
   }
 
-  /** Keeps it as its topic's retained message, as far as there is room; an empty one clears the topic. */
+  /** Whether there is room for the publish at hand as a retained message. Judged where it came in, for both nodes. */
+  private retainable(): boolean {
+    const { pub, node } = this
+    if (pub.payloadEnd === pub.payloadStart) return true
+    const { retained, config, metrics } = node
+    const old = retained.tree.get(pub.topic.name)?.message ?? null
+    const count = retained.count + (old === null ? 1 : 0)
+    const bytes = retained.bytes - (old === null ? 0 : old.bytes) + pub.bytes
+    if (count <= config.retainedMessagesMax && bytes <= config.retainedBytesMax) return config.retainAvailable
+    metrics.add('dropped_retained_full')
+    return false
+  }
+
+  /** Keeps it as its topic's retained message; an empty one clears the topic. */
   retain(message: Message): void {
-    const { retained, config, metrics } = this.node
-    if (message.payload.length === 0) {
-      retained.set(message.topic.name, null, message.hlc, message.origin) // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
-      return
-    }
-    if (
-      retained.count >= LIMITS.retainedMessagesMax ||
-      retained.bytes + message.payload.length > LIMITS.retainedBytesMax
-    ) {
-      metrics.add('dropped_retained_full')
-      return
-    }
-    if (config.retainAvailable) retained.set(message.topic.name, message, message.hlc, message.origin) // [MQTT-3.3.1-5]
+    const value = message.payload.length === 0 ? null : message // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
+    this.node.retained.set(message.topic.name, value, message.hlc, message.origin) // [MQTT-3.3.1-5]
   }
 
   // ---- from the peer
@@ -292,7 +294,7 @@ export class Router {
       const qos = target.qos < message.qos ? target.qos : message.qos
       const retain = target.retainAsPublished && message.retain
       const entry = delivery.deliver(session, qos, retain, target.ids, 0, route.targets.length > 1, null)
-      if (entry === null || entry.qos === 0) continue
+      if (entry === null || entry.passing) continue
       node.emitter.enqueue(session, enqueuedToWire(entry, ref))
     }
     pub.end()
@@ -314,9 +316,9 @@ export class Router {
         const target =
           t.noLocal && t.session.clientId === pub.publisher ? targetOf(t.session, t.subscriptions, pub.publisher) : t
         if (target === null) continue
-        const c = t.session.attachment as Connection | null
-        if (c !== null)
-          delivery.send(c, 0, 0, target.retainAsPublished && pub.retain, target.ids, route.targets.length > 1)
+        const retain = target.retainAsPublished && pub.retain
+        const entry = delivery.deliver(t.session, 0, retain, target.ids, 0, route.targets.length > 1, null)
+        if (entry !== null && !entry.passing) emitEnqueued(node, t.session, entry)
       }
       pub.end()
     }

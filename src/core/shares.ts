@@ -60,7 +60,7 @@ export class Shares implements Judge<Subscription> {
     const { node, scope } = this
     if (session.mine) {
       const { pairing, config } = node
-      if (session.queue.count >= config.queuedMessagesMax || session.queue.bytes >= config.queuedBytesMax)
+      if (session.queue.waiting >= config.queuedMessagesMax || session.queue.waitingBytes >= config.queuedBytesMax)
         return Rank.full
       if (session.attachment !== null) return !session.durable && pairing.leave.begun ? Rank.none : Rank.online
     } else {
@@ -155,7 +155,7 @@ export class Shares implements Judge<Subscription> {
     pub.from(message, expiryLeft(message, node.now))
     const entry = delivery.deliver(session, qos, retain, idsOf(sub), message.commit, false, sub.filter)
     pub.end()
-    if (entry === null || entry.qos === 0) return
+    if (entry === null || entry.passing) return
     if (ref === null) emitEnqueued(node, session, entry)
     else node.emitter.enqueue(session, enqueuedToWire(entry, ref))
   }

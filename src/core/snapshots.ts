@@ -252,7 +252,7 @@ export function nextPart(walk: Walk, now: number): SnapPartOp | null {
     walk.pos++
   ) {
     const e = session.queue.get(walk.pos)
-    if (e === null || e.qos === 0) continue
+    if (e === null || e.passing) continue
     queue.push(entryToWire(e, now))
     bytes += e.message.payload.length + 64
   }
@@ -277,7 +277,7 @@ export function installSession(node: BrokerNode, op: SnapHeadOp, mine: boolean):
 
 export function installEntry(node: BrokerNode, session: Session, item: QueueItemWire): void {
   const [pos, qos, flags, ids, m, state, packetId, by] = item
-  if (qos !== 1 && qos !== 2) throw new PeerFault('queue entry with a wrong QoS')
+  if (qos !== 0 && qos !== 1 && qos !== 2) throw new PeerFault('queue entry with a wrong QoS')
   const message = messageFromWire(m, node.topics, node.now)
   const [retain, share] = [(flags & 1) !== 0, by ?? null]
   const entry = node.sessions.enqueue(session, { message, pos, qos, retain, subscriptionIds: ids, share })

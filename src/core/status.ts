@@ -39,7 +39,7 @@ export function digest(session: Session): string {
     .sort((a, b) => ((a[0] as string) < (b[0] as string) ? -1 : 1))
   const queue: unknown[] = []
   for (const e of session.queue)
-    if (e.qos > 0) queue.push([e.pos, e.qos, e.message.origin, e.message.seq, e.state, e.packetId, e.share])
+    if (!e.passing) queue.push([e.pos, e.qos, e.message.origin, e.message.seq, e.state, e.packetId, e.share])
   return JSON.stringify([subs, queue, [...session.inbound].sort((a, b) => a - b)])
 }
 
@@ -76,6 +76,7 @@ export function inspect(node: BrokerNode) {
       attached: s.attachment !== null,
       shadows: s.shadows.length,
       queued: s.queue.count,
+      waiting: s.queue.waiting,
       digest: digest(s),
       settled: node.emitter.settled(s),
     })),

@@ -22,4 +22,5 @@ export type Claim<C> = {
   pending: C | null
   /** The hold queue H: null without a replica to keep messages for. */
   held: Held[] | null
+  heldBytes: number
 }

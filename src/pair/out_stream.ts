@@ -66,6 +66,16 @@ export class OutStream {
     this.ringBytes = 0
   }
 
+  /** The peer acknowledges too slowly: who publishes must wait. */
+  get behind(): boolean {
+    return this.ringBytes > LIMITS.ringBytesMax / 2 || this.ring.length > LIMITS.ringGroupsMax
+  }
+
+  /** ... and may go on. */
+  get caughtUp(): boolean {
+    return this.ringBytes < LIMITS.ringBytesMax / 4 && this.ring.length < LIMITS.ringGroupsMax / 2
+  }
+
   /** @param applied the peer's last group applied when this one was closed */
   append(ops: readonly Op[], turn: number, applied: number, forwards: readonly Forward[]): number {
     assert(this.id > 0, 'stream is open')

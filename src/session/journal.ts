@@ -22,7 +22,7 @@ export class Journal {
   private presence = new Set<string>()
   private messages: Message[] = []
   private nextMessageRow: number
-  /** Messages that something refers to, and their payload bytes. */
+  /** Messages that something refers to, and their bytes. */
   heldMessages = 0
   heldBytes = 0
   /** Grows with every durable change. */
@@ -83,14 +83,14 @@ export class Journal {
     message.refs++
     if (message.refs > 1) return
     this.heldMessages++
-    this.heldBytes += message.payload.length
+    this.heldBytes += message.bytes
   }
 
   release(message: Message): void {
     message.refs--
     if (message.refs > 0) return
     this.heldMessages--
-    this.heldBytes -= message.payload.length
+    this.heldBytes -= message.bytes
     if (message.row !== 0) this.messages.push(message)
   }
 

@@ -18,6 +18,8 @@ export class Message {
   /** Monotonic milliseconds after which it is not delivered any more; Infinity: never. */
   readonly expiresAt: number
   readonly publisher: string
+  /** Bytes of payload and properties: what a bound in bytes counts. */
+  readonly bytes: number
   /** Queue entries, shadows and retained topics that refer to it. */
   refs = 0
   /** Its number in the store; 0 while it is not on disk. */
@@ -47,6 +49,7 @@ export class Message {
     this.props = props
     this.expiresAt = expiresAt
     this.publisher = publisher
+    this.bytes = payload.length + (props === null ? 0 : props.length)
   }
 
   same(other: Message): boolean {

@@ -23,6 +23,8 @@ export class Entry {
   gone = false
   /** Its sent mark waits to be told to the peer. */
   lazy = false
+  /** QoS 0 that only waits for its turn: neither peer nor disk hears of it, and it ends with the connection. */
+  readonly passing: boolean
 
   constructor(
     message: Message,
@@ -31,6 +33,7 @@ export class Entry {
     retain: boolean,
     subscriptionIds: readonly number[] | null,
     share: string | null,
+    passing = false,
   ) {
     this.message = message
     this.pos = pos
@@ -38,6 +41,7 @@ export class Entry {
     this.retain = retain
     this.subscriptionIds = subscriptionIds
     this.share = share
+    this.passing = passing
   }
 }
 export type QoSOfEntry = 0 | 1 | 2
@@ -52,6 +56,13 @@ export class Queue {
   base = 0
   count = 0
   bytes = 0
+  /** Of these, what is not under way: the operator's limits are about them. */
+  waiting = 0
+  waitingBytes = 0
+  /** Of what waits: QoS 0 that is kept; live messages of QoS 0 must not overtake it. */
+  waitingQos0 = 0
+  /** Monotonic ms before which nothing of it expires; Infinity: nothing expires at all. */
+  expiresAt = Number.POSITIVE_INFINITY
   /** Every entry before this position has been looked at by the sender since the client attached. */
   cursor = 0
 
@@ -72,6 +83,7 @@ export class Queue {
       this.head = 0
       this.base = pos
       if (this.cursor > pos) this.cursor = pos
+      this.expiresAt = Number.POSITIVE_INFINITY
     }
     if (pos < this.base) return this.putInFront(entry)
     const end = this.end
@@ -80,8 +92,7 @@ export class Queue {
     const at = this.head + pos - this.base
     if (at < this.items.length && this.items[at] !== null) return false
     this.items[at] = entry
-    this.count++
-    this.bytes += entry.message.payload.length
+    this.counted(entry)
     if (pos < this.cursor) this.cursor = pos
     return true
   }
@@ -90,7 +101,8 @@ export class Queue {
     assert(this.get(entry.pos) === entry, 'entry is not in this queue')
     this.items[this.head + entry.pos - this.base] = null
     this.count--
-    this.bytes -= entry.message.payload.length
+    this.bytes -= entry.message.bytes
+    if (entry.state === 0) this.leavesWaiting(entry)
     while (this.head < this.items.length && this.items[this.head] === null) {
       this.head++
       this.base++
@@ -99,6 +111,12 @@ export class Queue {
       this.items = this.items.slice(this.head)
       this.head = 0
     }
+  }
+
+  /** It goes out, or moves on; it never waits again. */
+  move(entry: Entry, state: EntryState): void {
+    if (entry.state === 0) this.leavesWaiting(entry)
+    entry.state = state
   }
 
   /** The next waiting entry at or after the cursor, without moving past it; null when all are under way. */
@@ -130,8 +148,23 @@ export class Queue {
     this.head = 0
     this.base = entry.pos
     this.cursor = Math.min(this.cursor, entry.pos)
-    this.count++
-    this.bytes += entry.message.payload.length
+    this.counted(entry)
     return true
+  }
+
+  private counted(entry: Entry): void {
+    const { bytes, expiresAt } = entry.message
+    this.count++
+    this.bytes += bytes
+    this.waiting++
+    this.waitingBytes += bytes
+    if (entry.qos === 0 && !entry.passing) this.waitingQos0++
+    if (expiresAt < this.expiresAt) this.expiresAt = expiresAt
+  }
+
+  private leavesWaiting(entry: Entry): void {
+    this.waiting--
+    this.waitingBytes -= entry.message.bytes
+    if (entry.qos === 0 && !entry.passing) this.waitingQos0--
   }
 }

@@ -103,6 +103,7 @@ export class Session {
   packetIds: number[] = NO_POSITIONS
   /** Kept here for the owner; not part of the version. */
   shadows: Shadow[] = NO_SHADOWS
+  shadowBytes = 0
   /**
    * Forwarded to the owner and not acknowledged, where the publisher's QoS 2 identifier is on this disk: without them, a repetition
    * after both nodes lost power would be taken for done (pair/DESIGN.md). On disk they are shadows.

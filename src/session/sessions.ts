@@ -42,7 +42,9 @@ export class Sessions {
   /** Shared subscriptions that have a member, by their whole filter. */
   readonly groups = new Map<string, ShareGroup<Subscription>>()
   readonly journal: Journal
-  /** Messages and payload bytes in all queues; subscriptions of all sessions. */
+  /** Sessions with messages that expire in their queues (and some that had them). */
+  readonly expiring = new Set<Session>()
+  /** Messages and their bytes in all queues; subscriptions of all sessions. */
   queuedMessages = 0
   queuedBytes = 0
   subscriptionCount = 0
@@ -82,6 +84,7 @@ export class Sessions {
     }
     this.queuedMessages -= session.queue.count
     this.queuedBytes -= session.queue.bytes
+    this.expiring.delete(session)
     for (const shadow of session.shadows) this.journal.release(shadow.message)
     for (const forward of session.forwards) this.journal.release(forward.message)
     session.forwards = NO_SHADOWS
@@ -91,6 +94,7 @@ export class Sessions {
     session.inbound = NO_INBOUND
     session.shadows = NO_SHADOWS
     if (session.mine && !session.ended) this.ownedCount--
+    session.shadowBytes = 0
     session.ended = true
     if (this.byClient.get(session.clientId) === session) this.byClient.delete(session.clientId)
     if (session.durable) this.journal.session(session)
@@ -158,17 +162,18 @@ export class Sessions {
     this.tree.remove(topicFilter(filter), group)
   }
 
-  /** @returns null when the position is taken already */
-  enqueue(session: Session, e: Enqueued): Entry | null {
+  /** @param passing (queue.ts)  @returns null when the position is taken already */
+  enqueue(session: Session, e: Enqueued, passing = false): Entry | null {
     if (session.queue === NO_QUEUE) session.queue = new Queue()
-    const entry = new Entry(e.message, e.pos, e.qos, e.retain, e.subscriptionIds, e.share)
+    const entry = new Entry(e.message, e.pos, e.qos, e.retain, e.subscriptionIds, e.share, passing)
     if (!session.queue.put(entry)) return null
     if (e.pos >= session.nextPos) session.nextPos = e.pos + 1
     this.queuedMessages++
-    this.queuedBytes += e.message.payload.length
+    this.queuedBytes += e.message.bytes
+    if (e.message.expiresAt !== Number.POSITIVE_INFINITY) this.expiring.add(session)
     this.journal.hold(e.message)
     if (session.durable) {
-      this.journal.entry(session, entry)
+      if (!passing) this.journal.entry(session, entry)
       this.journal.session(session)
     }
     return entry
@@ -180,7 +185,7 @@ export class Sessions {
     if (session.packetIds === NO_POSITIONS) session.packetIds = [0, 0, 0, 0]
     if (entry.packetId !== 0 && entry.packetId !== packetId) session.inflight.delete(entry.packetId)
     entry.packetId = packetId
-    entry.state = state
+    session.queue.move(entry, state)
     session.inflight.set(packetId, entry)
     if (state !== 3) notePacketId(session.packetIds, packetId)
     if (session.durable) {
@@ -193,11 +198,11 @@ export class Sessions {
     session.queue.remove(entry)
     entry.gone = true
     this.queuedMessages--
-    this.queuedBytes -= entry.message.payload.length
+    this.queuedBytes -= entry.message.bytes
     if (entry.packetId !== 0 && session.inflight.get(entry.packetId) === entry) session.inflight.delete(entry.packetId)
     this.journal.release(entry.message)
     if (session.durable) {
-      this.journal.entry(session, entry)
+      if (!entry.passing) this.journal.entry(session, entry)
       this.journal.session(session)
     }
   }
@@ -222,6 +227,7 @@ export class Sessions {
   addShadow(session: Session, shadow: Shadow): void {
     if (session.shadows === NO_SHADOWS) session.shadows = []
     session.shadows.push(shadow)
+    session.shadowBytes += shadow.message.bytes
     this.journal.hold(shadow.message)
     this.journal.shadow(session, shadow)
   }
@@ -247,8 +253,18 @@ export class Sessions {
     const shadows = session.shadows
     if (shadows.length === 0) return []
     session.shadows = NO_SHADOWS
+    session.shadowBytes = 0
     for (const shadow of shadows) this.letGo(session, shadow)
     return shadows
+  }
+
+  /** The one kept longest. */
+  dropOldestShadow(session: Session): void {
+    const oldest = session.shadows.shift()
+    if (oldest === undefined) return
+    session.shadowBytes -= oldest.message.bytes
+    this.letGo(session, oldest)
+    this.journal.release(oldest.message)
   }
 
   private letGo(session: Session, shadow: Shadow): void {

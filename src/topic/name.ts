@@ -40,6 +40,13 @@ export function validFilter(filter: string): boolean {
   return validFrom(filter, end + 1)
 }
 
+/** Levels of a name or a filter, those of its share name left out. */
+export function levelsOf(filter: string): number {
+  let levels = filter.startsWith(SHARE_PREFIX) ? -1 : filter.startsWith(QUEUE_PREFIX) ? 0 : 1
+  for (let i = 0; i < filter.length; i++) if (filter.charCodeAt(i) === SLASH) levels++
+  return levels
+}
+
 /** True for `$share/{name}/{filter}` and `$queue/{filter}`, well formed or not. */
 export function isShared(filter: string): boolean {
   return filter.charCodeAt(0) === DOLLAR && (filter.startsWith(SHARE_PREFIX) || filter.startsWith(QUEUE_PREFIX))

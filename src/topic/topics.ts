@@ -3,12 +3,16 @@
 import { copyBytes, NO_BYTES, utf8, utf8Text } from '../base/bytes.ts'
 import { isSys } from './name.ts'
 
+const SLASH = 0x2f
+
 export class TopicRef {
   readonly name: string
   /** The name as UTF-8; never written to. */
   readonly bytes: Uint8Array
   /** Only the broker itself publishes to it. */
   readonly reserved: boolean
+  /** Levels of the name. */
+  readonly levels: number
   /** Version of the subscriptions that `route` was computed from; -1: none yet. */
   version = -1
   /** Cached by the core, which alone knows its type. */
@@ -18,6 +22,9 @@ export class TopicRef {
     this.name = name
     this.bytes = bytes
     this.reserved = isSys(name)
+    let levels = 1
+    for (let i = 0; i < bytes.length; i++) if (bytes[i] === SLASH) levels++
+    this.levels = levels
   }
 }
 

@@ -33,7 +33,7 @@ export class Decoder extends Framer {
   private view: PublishView | null = null
 
   constructor(sink: PacketSink, packetBytesMax: number) {
-    super(LIMITS.connectBytesMax)
+    super(Math.min(LIMITS.connectBytesMax, packetBytesMax))
     this.sink = sink
     this.packetBytesMax = packetBytesMax
   }

@@ -23,7 +23,8 @@ function nothingLost(cluster: Cluster): void {
     for (const msg of cluster.history.msgs) {
       if (msg.acked === NEVER || msg.will !== null || msg.deletes || msg.qos === 0 || msg.expiry >= 0) continue
       const sub = account.owed(msg, msg.sent, msg.acked)
-      if (sub === null || account.seen.has(msg.i) || !cluster.couldKnow(sub.sure, msg.sent)) continue
+      if (sub === null || account.seen.has(msg.i) || account.lost.has(msg.i) || !cluster.couldKnow(sub.sure, msg.sent))
+        continue
       if (msg.qos === 2 && cluster.usedBothSides(msg.client)) continue
       const what = `m${msg.i} (qos ${msg.qos}, ${msg.topic}, of ${msg.client}, sent ${msg.sent.toFixed(3)}, acked ${msg.acked.toFixed(3)})`
       cluster.violate('2', `${what} never delivered to ${account.id} (${sub.filter}, sure ${sub.sure.toFixed(3)})`)

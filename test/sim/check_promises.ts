@@ -88,7 +88,8 @@ function waiting(cluster: Cluster, msg: Msg): string[] {
   if (msg.deletes || msg.expiry >= 0) return []
   const found: string[] = []
   for (const account of cluster.history.accounts.values()) {
-    if (account.seen.has(msg.i) || account.shared || !account.conns.some((c) => c.lasting)) continue
+    if (account.seen.has(msg.i) || account.lost.has(msg.i) || account.shared || !account.conns.some((c) => c.lasting))
+      continue
     if (account.owed(msg, msg.sent, cluster.world.now) !== null) found.push(account.id)
   }
   return found

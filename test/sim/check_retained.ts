@@ -46,7 +46,7 @@ function everybodySaw(cluster: Cluster, topic: string, value: Msg): void {
   if (value.qos === 0 || value.acked === NEVER) return
   for (const account of cluster.history.accounts.values()) {
     const lasting = account.conns.some((c) => c.lasting)
-    if (!lasting || account.seen.has(value.i)) continue
+    if (!lasting || account.seen.has(value.i) || account.lost.has(value.i)) continue
     for (const s of account.subs) {
       if (s.qos === 0 || s.unsure !== NEVER || s.sure === NEVER || s.retainHandling !== 0) continue
       if (account.endedAt >= s.asked || (s.noLocal && value.client === account.id)) continue

@@ -10,6 +10,8 @@ export class StateChecks {
   private readonly cluster: Cluster
   /** Digest by client, token and version: over all nodes and lives. */
   private readonly versions = new Map<string, string>()
+  /** Messages that waited when a session was first seen under its token. */
+  private readonly taken = new Map<string, number>()
   private readonly sampledAt = new Map<SimNode, number>()
 
   constructor(cluster: Cluster) {
@@ -29,6 +31,7 @@ export class StateChecks {
     if (inspection === null) return
     this.oneState(node, inspection)
     this.counted(node, inspection)
+    this.bounded(node, inspection)
     const other = look(this.cluster.other(node))
     if (other !== null) this.oneOwner(inspection, other)
   }
@@ -64,6 +67,18 @@ export class StateChecks {
       if (known === undefined) this.versions.set(key, s.digest)
       else if (known !== s.digest)
         this.cluster.violate('10', `two states of ${key} (at ${node.name}): ${known} | ${s.digest}`)
+    }
+  }
+
+  /** Invariant 25: a queue grows to its bound; one taken over may hold more, for what had left it was told lazily. */
+  private bounded(node: SimNode, inspection: Inspection): void {
+    const { queuedMessagesMax } = this.cluster.profile.bounds
+    for (const s of inspection.sessions) {
+      if (!s.mine || !s.durable) continue
+      const key = `${node.name} ${node.life} ${s.client} ${tokenText(s.token)}`
+      const allowed = Math.max(queuedMessagesMax, this.taken.get(key) ?? s.waiting)
+      this.taken.set(key, allowed)
+      if (s.waiting > allowed) this.cluster.violate('25', `${s.waiting} messages wait for ${s.client}`)
     }
   }
 

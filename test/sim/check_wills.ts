@@ -38,7 +38,7 @@ function missingWill(cluster: Cluster, account: Account, conn: Conn, subscriber:
   const { will } = conn
   if (will === null || will.qos === 0 || conn.bye === 1 || conn.died || conn.willDelaySec > 0) return
   if (conn.ended === NEVER || conn.serverEnded === NEVER || account.shared || subscriber.shared) return
-  if (!subscriber.conns.some((c) => c.lasting) || subscriber.seen.has(will.i)) return
+  if (!subscriber.conns.some((c) => c.lasting) || subscriber.seen.has(will.i) || subscriber.lost.has(will.i)) return
   const from = Math.min(conn.ended, conn.serverEnded)
   if (subscriber.endedAt >= from) return
   for (const s of subscriber.subs) {

@@ -3,7 +3,7 @@ import type { NodeConfig } from '../../src/core/ports.ts'
 import { checkPromise } from './check_promises.ts'
 import type { Client } from './client.ts'
 import { ClientWire } from './client_wire.ts'
-import { type Conn, History } from './history.ts'
+import { type Conn, History, messageNumber } from './history.ts'
 import { Link } from './link.ts'
 import type { ServerPacket, Version } from './mqtt.ts'
 import { nodeConfig, type Profile } from './profile.ts'
@@ -99,6 +99,7 @@ export class Cluster {
     for (const node of this.nodes) {
       node.onMode = (n, from) => this.onMode(n, from)
       node.onExit = (n) => this.onExit(n)
+      node.onLost = (client, payload) => this.onLost(node, client, messageNumber(payload))
     }
     this.link.attach(this.nodes)
     this.balancer = new Balancer(this)
@@ -238,6 +239,12 @@ export class Cluster {
         conn.silentSince = Math.min(conn.silentSince, this.world.now)
       }
     }
+  }
+
+  private onLost(node: SimNode, client: string, number: number): void {
+    this.world.note(node.name, `drops m${number} for ${client}`)
+    this.world.mark(`dropped by ${this.profile.bounds.queueFull}`)
+    this.history.account(client).lost.add(number)
   }
 
   private onExit(node: SimNode): void {

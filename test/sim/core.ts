@@ -44,6 +44,7 @@ export const RULES = [
   'jumpPid',
   'enqPayload',
   'cutBye',
+  'dropTold',
   'hlcBoot',
   'takeAll',
   'unheard',

@@ -87,6 +87,8 @@ export class Account {
   readonly subs: Sub[] = []
   readonly seen = new Map<number, Delivery[]>()
   readonly log: Delivery[] = []
+  /** Messages that a node has dropped from its queue, and said so. */
+  readonly lost = new Set<number>()
   readonly conns: Conn[] = []
   exists: 'yes' | 'no' | 'maybe' = 'no'
   expirySec = 0

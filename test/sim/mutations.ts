@@ -40,7 +40,7 @@ function huntOne(rule: string, first: number, seedsMax: number) {
   for (let i = 0; i < seedsMax; i++) {
     const seed = first + i
     const profile = best === undefined ? null : (best[i % best.length] as ProfileName)
-    const result = runSeed({ seed, profile, off: new Set([rule]), ignored: new Set(), print: null })
+    const result = runSeed({ seed, profile, off: new Set([rule]), ignored: new Set(), wide: false, print: null })
     const violation = result.violations[0]
     if (violation !== undefined) return { seeds: i + 1, inv: violation.inv, profile: result.profile.name, seed }
   }

@@ -1,5 +1,6 @@
 // Profile: what one run is made of, drawn from its seed: faults, timing, clients. Swarm testing: no run has everything.
-import type { Prng } from '../../src/base/prng.ts'
+import { LIMITS } from '../../src/base/limits.ts'
+import { Prng } from '../../src/base/prng.ts'
 import type { AckLevel, NodeConfig } from '../../src/core/ports.ts'
 import type { DiskSpeed } from './disk.ts'
 import type { Latency } from './pipe.ts'
@@ -33,6 +34,29 @@ export type Timing = Pick<
   'suspectMs' | 'soloMs' | 'stuckMs' | 'bootWaitMs' | 'willGraceMs' | 'claimTimeoutMs' | 'flushMs'
 >
 
+/** Bounds of sessions' queues: small ones overflow under faults. */
+export type Bounds = Pick<NodeConfig, 'queuedMessagesMax' | 'queuedBytesMax' | 'queueFull' | 'queueQos0'>
+
+export const WIDE: Bounds = {
+  queuedMessagesMax: 100_000,
+  queuedBytesMax: 256 * 1024 * 1024,
+  queueFull: 'drop-newest',
+  queueQos0: false,
+}
+
+/** From a chance of their own: a seed stays the run it was, but for what its queues hold. */
+export function drawBounds(seed: number): Bounds {
+  const prng = new Prng(seed ^ 0x5bd1e995)
+  if (!prng.chance(0.3)) return WIDE
+  const small = prng.chance(0.8)
+  return {
+    queuedMessagesMax: small ? prng.pick([1, 2, 3, 5, 8]) : WIDE.queuedMessagesMax,
+    queuedBytesMax: prng.chance(0.2) ? prng.int(20, 100) : WIDE.queuedBytesMax,
+    queueFull: prng.pick(['drop-newest', 'drop-oldest', 'drop-oldest', 'disconnect']),
+    queueQos0: prng.chance(0.5),
+  }
+}
+
 export type Profile = {
   readonly name: ProfileName
   readonly faults: FaultRates
@@ -58,6 +82,7 @@ export type Profile = {
   readonly reuseIds: boolean
   readonly roam: number
   readonly receiveMaximum: number
+  readonly bounds: Bounds
   /** Few clients, hardly a pause, a slow link: hand-overs overlap. */
   readonly dense: boolean
 }
@@ -130,7 +155,7 @@ function faultsOf(name: ProfileName, prng: Prng): FaultRates {
   return f
 }
 
-export function drawProfile(prng: Prng, wanted: ProfileName | null): Profile {
+export function drawProfile(prng: Prng, wanted: ProfileName | null, bounds: Bounds): Profile {
   const drawn = prng.pick(PROFILES)
   const name = wanted ?? drawn
   const scale = prng.pick([1, 1, 2])
@@ -170,6 +195,7 @@ export function drawProfile(prng: Prng, wanted: ProfileName | null): Profile {
     reuseIds: prng.chance(0.7),
     roam: dense ? 0.25 : prng.pick([0.03, 0.08, 0.2]),
     receiveMaximum: prng.pick([2, 10, 100]),
+    bounds,
     dense,
   }
 }
@@ -184,10 +210,19 @@ export function nodeConfig(profile: Profile, name: string, prng: Prng, off: Read
     ...profile.timing,
     allowAnonymous: true,
     packetBytesMax: 2 * 1024 * 1024,
-    queuedMessagesMax: 100_000,
-    queuedBytesMax: 256 * 1024 * 1024,
+    ...profile.bounds,
+    queuedBytesTotalMax: 1024 * 1024 * 1024,
     connectionsMax: 1000,
+    connectTimeoutMs: LIMITS.connectTimeoutMs,
     receiveMaximum: profile.receiveMaximum,
+    inflightMax: 0,
+    subscriptionsMax: LIMITS.subscriptionsPerSessionMax,
+    topicLevelsMax: LIMITS.topicLevelsMax,
+    topicBytesMax: LIMITS.topicBytesMax,
+    clientIdBytesMax: LIMITS.clientIdBytesMax,
+    clientIdPattern: null,
+    retainedMessagesMax: LIMITS.retainedMessagesMax,
+    retainedBytesMax: LIMITS.retainedBytesMax,
     sessionExpiryMax: 0xffff_ffff,
     keepAliveMax: 0,
     qosMax: 2,

@@ -11,6 +11,7 @@ const HELP = `npm run sim -- [options]
   --trace          one seed, one line per event   --keep        go on after a failed seed (default: show 10, then stop)
   --off a,b        take rules out                 --ignore 7,20 look behind these checks
   --twice          run each seed twice and compare
+  --wide           no small queues: as the seeds of fixtures/seeds.txt run
   --cover          what was reached               --time S      stop after S seconds
   --jobs N         N processes
   --mutations      for each rule: seeds until its absence is found (--seeds: at most, per rule; --rules a,b: only these)`
@@ -75,7 +76,7 @@ async function main(): Promise<number> {
   let messages = 0
   for (let seed = first; seed < first + seeds; seed++) {
     if (performance.now() - started > seconds * 1000) break
-    const options = { seed, profile, off, ignored: list('ignore'), print }
+    const options = { seed, profile, off, ignored: list('ignore'), wide: flag('wide'), print }
     const result = runSeed(options)
     runs++
     events += result.events

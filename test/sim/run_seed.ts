@@ -8,7 +8,7 @@ import { drawClients } from './client_spec.ts'
 import { Cluster, type FaultClass } from './cluster.ts'
 import { Faults } from './faults.ts'
 import { Probe } from './probe.ts'
-import { drawProfile, type Profile, type ProfileName } from './profile.ts'
+import { drawBounds, drawProfile, type Profile, type ProfileName, WIDE } from './profile.ts'
 import { Workload } from './workload.ts'
 import { type Violation, World } from './world.ts'
 
@@ -18,6 +18,8 @@ export type RunOptions = {
   /** Rules taken out. */
   readonly off: ReadonlySet<string>
   readonly ignored: ReadonlySet<string>
+  /** Queues are not made small. */
+  readonly wide: boolean
   /** One line per event; null: none. */
   readonly print: ((line: string) => void) | null
 }
@@ -35,7 +37,7 @@ export type RunResult = {
 
 export function runSeed(options: RunOptions): RunResult {
   const world = new World(options.seed, options.print, options.ignored)
-  const profile = drawProfile(world.prng, options.profile)
+  const profile = drawProfile(world.prng, options.profile, options.wide ? WIDE : drawBounds(options.seed))
   world.note('sim', `seed ${options.seed} profile ${profile.name}`)
   if (world.tracing) world.remark('sim', JSON.stringify(profile))
   const cluster = new Cluster(world, profile, options.off)

@@ -14,14 +14,14 @@ const FRESH = 15
 /** Fresh seeds give way when the machine is slow. */
 const FRESH_MS = 10_000
 
-function run(seed: number, profile: ProfileName | null = null): RunResult {
-  return runSeed({ seed, profile, off: NOTHING, ignored: NOTHING, print: null })
+function run(seed: number, profile: ProfileName | null = null, wide = false): RunResult {
+  return runSeed({ seed, profile, off: NOTHING, ignored: NOTHING, wide, print: null })
 }
 
-function good(result: RunResult): void {
+function good(result: RunResult, wide = false): void {
   const first = result.violations[0]
   if (first === undefined) return
-  const again = `npm run sim -- --seed ${result.seed} --seeds 1 --trace --profile ${result.profile.name}`
+  const again = `npm run sim -- --seed ${result.seed} --seeds 1 --trace --profile ${result.profile.name}${wide ? ' --wide' : ''}`
   assert.unreachable(`seed ${result.seed}: invariant ${first.inv}: ${first.text}\n${again}`)
 }
 
@@ -51,7 +51,7 @@ test(`seeds 1 to ${FIXED}`, () => {
 })
 
 test('every seed that ever failed', () => {
-  for (const { seed, profile } of knownSeeds()) good(run(seed, profile))
+  for (const { seed, profile } of knownSeeds()) good(run(seed, profile, true), true)
 })
 
 test('fresh seeds', () => {

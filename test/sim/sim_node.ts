@@ -34,6 +34,8 @@ export class SimNode {
   /** Called when `mode` has changed. */
   onMode: (node: SimNode, from: string) => void = () => {}
   onDrained: (node: SimNode) => void = () => {}
+  /** Called with what a session loses to the bounds of its queue. */
+  onLost: (client: string, payload: Uint8Array) => void = () => {}
   /** Called with the process gone. */
   onExit: (node: SimNode) => void = () => {}
   private readonly world: World
@@ -91,6 +93,7 @@ export class SimNode {
     if (flaw !== null) world.violate('14', `${this.name}: ${flaw}`)
     world.note(this.name, `boot ${disk.record === null ? 'without a record' : disk.record.status}`)
     this.core = new BrokerNode(this.config(this), disk.record, disk.image(), this.ports(), this.mono(), this.wall())
+    this.core.queues.onLost = (client, payload) => this.onLost(client, payload)
     this.look()
     this.drainSoon()
   }
