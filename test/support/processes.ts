@@ -140,6 +140,8 @@ export type HealthAnswer = { readonly status: number; readonly mode: string; rea
 export class NodeProcess {
   readonly place: NodePlace
   readonly data: string
+  /** A command that its process is started by, with the node's own command behind it: a shell that first takes something away. */
+  startedBy: readonly string[] = []
   private readonly args: readonly string[]
   private proc: Proc | null = null
   private past = ''
@@ -175,7 +177,8 @@ export class NodeProcess {
   start(): void {
     if (this.isUp) throw new Error(`node ${this.place.name} runs already`)
     if (this.proc !== null) this.past = `${this.log}--- ended with ${this.proc.exitCode} ---\n`.slice(-LOG_CHARS_MAX)
-    this.proc = new Proc(process.execPath, this.args)
+    const [command = '', ...args] = [...this.startedBy, process.execPath, ...this.args]
+    this.proc = new Proc(command, args)
     this.proc.onOutput((chunk) => this.listener(chunk))
   }
 
@@ -190,6 +193,11 @@ export class NodeProcess {
 
   async terminate(ms = END_MS_MAX): Promise<number | null> {
     return this.proc === null ? null : await this.proc.terminate(ms)
+  }
+
+  /** Waits for it to end by itself. @returns the exit code */
+  async ended(): Promise<number | null> {
+    return this.proc === null ? null : await this.proc.ended
   }
 
   /** SIGSTOP: the process stands still, its sockets stay open. */
