@@ -126,7 +126,7 @@ class WsClient implements ClientSocket, WsSink {
       all.set(this.request)
       all.set(bytes, this.request.length)
     }
-    const upgrade = readUpgrade(all, this.clients.origins)
+    const upgrade = readUpgrade(all, this.clients.origins, all.length - bytes.length)
     if (upgrade.kind === 'more') {
       this.request = all === bytes ? copyBytes(bytes) : all
       return

@@ -40,9 +40,10 @@ const HTTP_TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
 /**
  * Reads the request at the start of `bytes`, which must hold everything received so far. Any path is as good as `/mqtt`.
  * @param origins of pages that may connect; empty: of all
+ * @param seen bytes that were there at the last call, which asked for more
  */
-export function readUpgrade(bytes: Uint8Array, origins: readonly string[]): Upgrade {
-  const end = headEnd(bytes)
+export function readUpgrade(bytes: Uint8Array, origins: readonly string[], seen = 0): Upgrade {
+  const end = headEnd(bytes, Math.max(0, seen - 3))
   if (end === -1) {
     if (!looksLikeHttp(bytes)) return refused(400, 'not an HTTP request; this port takes MQTT over WebSocket only')
     return bytes.length > LIMITS.wsRequestBytesMax ? refused(431, 'request too long') : MORE
@@ -93,9 +94,9 @@ function readHeaders(lines: readonly string[]): Map<string, string> | null {
   return headers
 }
 
-/** Behind the empty line; -1 where it has not come. */
-function headEnd(bytes: Uint8Array): number {
-  for (let at = bytes.indexOf(0x0a); at !== -1; at = bytes.indexOf(0x0a, at + 1))
+/** Behind the empty line, none of which ends before `from`; -1 where it has not come. */
+function headEnd(bytes: Uint8Array, from: number): number {
+  for (let at = bytes.indexOf(0x0a, from); at !== -1; at = bytes.indexOf(0x0a, at + 1))
     if (bytes[at - 1] === 0x0d && bytes[at - 2] === 0x0a && bytes[at - 3] === 0x0d) return at + 1
   return -1
 }

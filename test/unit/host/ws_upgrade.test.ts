@@ -48,7 +48,9 @@ test("the standard's own example is answered as the standard says", () => {
 test('every beginning asks for more', () => {
   const bytes = request({ Cookie: 'x'.repeat(300) })
   for (let end = 0; end < bytes.length; end++)
-    assert.is(readUpgrade(bytes.subarray(0, end), []).kind, 'more', `${end} bytes`)
+    assert.is(readUpgrade(bytes.subarray(0, end), [], Math.max(0, end - 1)).kind, 'more', `${end} bytes`)
+  for (let seen = 0; seen < bytes.length; seen++)
+    assert.is(readUpgrade(bytes, [], seen).kind, 'done', `${seen} bytes seen`)
 })
 
 const taken: [string, Fields, string?][] = [
