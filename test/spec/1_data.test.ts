@@ -288,6 +288,24 @@ everywhere(
   },
 )
 
+everywhere('[MQTT-2.2.1-4] [MQTT-4.3.2-1]', 'an identifier is not given out again as long as it is in use', (w) => {
+  const p = w.connect('p')
+  let c = w.connect('c', kept(5))
+  c.subscribe('t', 1)
+  p.publish('t', 'held', { qos: 1 })
+  const held = c.expect('publish').packetId
+  c.drop()
+  c = w.connect('c', kept(5))
+  assert.is(c.expect('publish').packetId, held)
+  // More than this broker has for one QoS before they begin anew.
+  for (let i = 0; i < 16_500; i++) {
+    p.sendPublish('t', 'x', { qos: 1 })
+    const d = c.expect('publish')
+    assert.ok(d.packetId !== held && d.packetId !== 0)
+    c.sendPuback(d.packetId)
+  }
+})
+
 everywhere(
   { 5: '[MQTT-2.2.1-5]', 4: '[MQTT-3.1.1/2.3.1-6]' },
   'acknowledgements carry the identifier of their PUBLISH, in both directions',

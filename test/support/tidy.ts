@@ -295,6 +295,20 @@ export function realClauses(files: readonly Source[], known: ReadonlySet<string>
   )
 }
 
+/** Each statement that can be tested on a server is cited by a test, and no other is. @param testable by tag */
+export function statements(files: readonly Source[], testable: ReadonlyMap<string, boolean>): Finding[] {
+  const cited = new Set<string>()
+  for (const file of files) {
+    if (file.path.endsWith('.test.ts')) for (const [tag] of file.text.matchAll(CLAUSE)) cited.add(tag)
+  }
+  return [...testable].flatMap(([tag, can]) => {
+    if (can === cited.has(tag)) return []
+    return [
+      `fixtures/spec:1: ${tag} ${can ? 'can be tested, but no test cites it' : 'is said to be untestable, but is cited by a test'}`,
+    ]
+  })
+}
+
 export function designs(files: readonly Source[]): Finding[] {
   const known = new Set(files.map((file) => file.path))
   const folders = new Set(files.filter(isSource).map((file) => file.path.split('/').slice(0, -1).join('/')))
