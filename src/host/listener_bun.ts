@@ -9,7 +9,7 @@ import type { ClientEvents } from './hosted_node.ts'
 import { LingerList } from './linger.ts'
 import type { Listener, ListenOptions } from './listener.ts'
 import type { Loop } from './loop.ts'
-import { parseProxyHeader } from './proxy_protocol.ts'
+import { type Introduced, introduce } from './proxy_protocol.ts'
 
 /**
  * Bun's accept queue holds 512 connections and cannot be set; 10 000 clients connecting at once lost their SYNs and took 4 s.
@@ -18,7 +18,7 @@ import { parseProxyHeader } from './proxy_protocol.ts'
 const LISTENERS = process.platform === 'linux' ? 8 : 1
 
 /** One client's socket: all that an idle connection costs here besides Bun's own. */
-class BunClient implements ClientSocket {
+class BunClient implements ClientSocket, Introduced {
   readonly transport: Transport = 'tcp'
   readonly socket: Socket<BunClient>
   /** Null while the PROXY header is incomplete, and once the node has been told of the end. */
@@ -130,30 +130,19 @@ class BunClients {
     if (client.ended) return
     this.loop.enter()
     if (client.connection !== null) this.to.data(client.connection, bytes)
-    else if (client.held !== null) this.onProxyBytes(client, client.held, bytes)
+    else if (client.held !== null) this.onProxyBytes(client, bytes)
   }
 
-  private onProxyBytes(client: BunClient, held: Uint8Array, bytes: Uint8Array): void {
-    const all = new Uint8Array(held.length + bytes.length)
-    all.set(held)
-    all.set(bytes, held.length)
-    const header = parseProxyHeader(all)
-    if (header.kind === 'more') {
-      client.held = all
-      return
-    }
-    client.held = null
-    if (header.kind === 'bad') {
+  private onProxyBytes(client: BunClient, bytes: Uint8Array): void {
+    const rest = introduce(client, bytes)
+    if (rest === null) return
+    if (rest === 'bad') {
       client.socket.terminate()
       return
     }
-    if (header.ip !== null) {
-      client.address = formatAddress(header.ip, header.port)
-      client.loopback = isLoopback(header.ip)
-    }
     client.socket.timeout(0)
     this.accept(client)
-    if (header.bytes < all.length) this.onData(client, all.subarray(header.bytes))
+    if (rest.length > 0) this.onData(client, rest)
   }
 
   private onDrain(client: BunClient): void {

@@ -8,14 +8,14 @@ import type { ClientEvents } from './hosted_node.ts'
 import { LingerList } from './linger.ts'
 import type { Listener, ListenOptions } from './listener.ts'
 import type { Loop } from './loop.ts'
-import { parseProxyHeader } from './proxy_protocol.ts'
+import { type Introduced, introduce } from './proxy_protocol.ts'
 
 /** The kernel cuts it to net.core.somaxconn. */
 const BACKLOG = 65_535
 
 const lingering = new LingerList<Socket>((socket) => socket.destroy())
 
-class NodeClient implements ClientSocket {
+class NodeClient implements ClientSocket, Introduced {
   readonly transport: Transport = 'tcp'
   address: string
   loopback: boolean
@@ -25,7 +25,7 @@ class NodeClient implements ClientSocket {
   private readonly to: ClientEvents
   /** Null while the PROXY header is incomplete, and once the node has been told of the end. */
   private connection: object | null = null
-  private held: Uint8Array | null = null
+  held: Uint8Array | null = null
   private paused = false
   private ended = false
 
@@ -87,30 +87,19 @@ class NodeClient implements ClientSocket {
     if (this.ended) return
     this.loop.enter()
     if (this.connection !== null) this.to.data(this.connection, bytes)
-    else if (this.held !== null) this.onProxyBytes(this.held, bytes)
+    else if (this.held !== null) this.onProxyBytes(bytes)
   }
 
-  private onProxyBytes(held: Uint8Array, bytes: Uint8Array): void {
-    const all = new Uint8Array(held.length + bytes.length)
-    all.set(held)
-    all.set(bytes, held.length)
-    const header = parseProxyHeader(all)
-    if (header.kind === 'more') {
-      this.held = all
-      return
-    }
-    this.held = null
-    if (header.kind === 'bad') {
+  private onProxyBytes(bytes: Uint8Array): void {
+    const rest = introduce(this, bytes)
+    if (rest === null) return
+    if (rest === 'bad') {
       this.socket.destroy()
       return
     }
-    if (header.ip !== null) {
-      this.address = formatAddress(header.ip, header.port)
-      this.loopback = isLoopback(header.ip)
-    }
     this.socket.setTimeout(0)
     this.accept()
-    if (header.bytes < all.length) this.onData(all.subarray(header.bytes))
+    if (rest.length > 0) this.onData(rest)
   }
 
   private onDrain(): void {

@@ -1,4 +1,6 @@
 // ProxyProtocol: the header a load balancer puts in front of a client's bytes, versions 1 and 2. Knows no sockets.
+import { NO_BYTES } from '../base/bytes.ts'
+import { formatAddress, isLoopback } from './address.ts'
 
 /** Version 1: at most 107 bytes with its line end. */
 const V1_BYTES_MAX = 107
@@ -15,6 +17,34 @@ export type ProxyHeader =
   | { readonly kind: 'done'; readonly bytes: number; readonly ip: string | null; readonly port: number }
 
 const MORE: ProxyHeader = { kind: 'more' }
+
+/** A client whose balancer says first where it comes from. */
+export interface Introduced {
+  address: string
+  loopback: boolean
+  /** What has come of its header. */
+  held: Uint8Array | null
+}
+
+/**
+ * Takes a further chunk; once the header is whole, the client has its true address.
+ * @returns what stands behind the header; null while it is incomplete
+ */
+export function introduce(client: Introduced, chunk: Uint8Array): Uint8Array | 'bad' | null {
+  const held = client.held ?? NO_BYTES
+  const all = new Uint8Array(held.length + chunk.length)
+  all.set(held)
+  all.set(chunk, held.length)
+  const header = parseProxyHeader(all)
+  client.held = header.kind === 'more' ? all : null
+  if (header.kind === 'more') return null
+  if (header.kind === 'bad') return 'bad'
+  if (header.ip !== null) {
+    client.address = formatAddress(header.ip, header.port)
+    client.loopback = isLoopback(header.ip)
+  }
+  return all.subarray(header.bytes)
+}
 
 /** Reads the header at the start of `bytes`, which must hold everything received so far. */
 export function parseProxyHeader(bytes: Uint8Array): ProxyHeader {

@@ -1,5 +1,5 @@
 // PROXY headers: what HAProxy sends, in one piece and in any pieces, and what nobody should send.
-import { parseProxyHeader } from '../../../src/host/proxy_protocol.ts'
+import { introduce, parseProxyHeader } from '../../../src/host/proxy_protocol.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('PROXY protocol')
@@ -69,5 +69,22 @@ for (const [title, bytes] of bad) {
     assert.is(parseProxyHeader(bytes).kind, 'bad')
   })
 }
+
+test('a client is introduced by its header, in one piece or byte by byte; what follows is its own', () => {
+  const bytes = Uint8Array.from([...v2(1, 1, ip4), 0x10, 0x0c])
+  for (const size of [1, 5, bytes.length]) {
+    const client = { address: '127.0.0.1:5', loopback: true, held: null as Uint8Array | null }
+    const own: number[] = []
+    for (let at = 0; at < bytes.length; at += size) {
+      const chunk = bytes.slice(at, at + size)
+      const rest = client.loopback ? introduce(client, chunk) : chunk
+      assert.not(rest === 'bad')
+      if (rest !== null) own.push(...(rest as Uint8Array))
+    }
+    assert.equal(own, [0x10, 0x0c], `${size}`)
+    assert.equal(client, { address: '10.0.0.7:40320', loopback: false, held: null })
+  }
+  assert.is(introduce({ address: '', loopback: true, held: null }, ascii('GET / HTTP/1.1')), 'bad')
+})
 
 test.run()
