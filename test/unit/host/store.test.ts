@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type BootId, type Hlc, Turn } from '../../../src/base/brand.ts'
 import { MemoryStore, type OpenStore, SqliteStore } from '../../../src/host/store.ts'
-import { type Batch, emptyBatch, type Image, type MessageRow, type NodeRecord } from '../../../src/session/image.ts'
+import { type Batch, emptyBatch, type Image } from '../../../src/session/image.ts'
+import { ALL_BYTES, BIG, messageRow, queueRow, RECORD } from '../../support/store_rows.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('store')
-const BIG = Number.MAX_SAFE_INTEGER
 const EMPTY: Image = {
   sessions: [],
   subscriptions: [],
@@ -61,44 +61,6 @@ const session = (client: string, more: Partial<Image['sessions'][number]> = {}) 
   nextPos: 0,
   ...more,
 })
-const message = (id: number, more: Partial<MessageRow> = {}): MessageRow => ({
-  id,
-  origin: 7 as BootId,
-  seq: id,
-  hlc: 1 as Hlc,
-  topic: 't',
-  payload: new Uint8Array([1, 2, 3]),
-  qos: 1,
-  retain: false,
-  props: null,
-  expiresAt: 0,
-  publisher: 'p',
-  ...more,
-})
-const entry = (client: string, pos: number, id: number) =>
-  ({
-    client,
-    pos,
-    message: id,
-    qos: 1,
-    retain: false,
-    subscriptionIds: null,
-    share: null,
-    state: 0,
-    packetId: 0,
-  }) as const
-const record: NodeRecord = {
-  clusterId: 'c',
-  name: 'knoten-ä',
-  bootCounter: 1,
-  generation: { n: 3, minter: BIG as BootId },
-  history: [{ n: 2, minter: 9 as BootId }],
-  status: 'SOLO',
-  peerName: '',
-  witnessIncarnation: 0,
-}
-const allBytes = Uint8Array.from({ length: 256 }, (_, i) => i)
-
 test('an empty directory gives no record and an empty image', async () => {
   const { store, record: none, image } = await open()
   assert.is(none, null)
@@ -117,7 +79,15 @@ test('the directory is made for its owner alone', async () => {
 
 test('every kind of row comes back as it was', async () => {
   const token = { epoch: 4, minter: BIG as BootId, n: 2 }
-  const will = { topic: 'w/ü', payload: allBytes, qos: 2, retain: true, delay: 5, props: allBytes, expiry: -1 } as const
+  const will = {
+    topic: 'w/ü',
+    payload: ALL_BYTES,
+    qos: 2,
+    retain: true,
+    delay: 5,
+    props: ALL_BYTES,
+    expiry: -1,
+  } as const
   const rows: Image = {
     sessions: [
       session('', { packetIds: [] }),
@@ -140,14 +110,14 @@ test('every kind of row comes back as it was', async () => {
       { client: 'c', filter: '+/ü/$share', options: 0x2e, subscriptionId: 268435455 },
     ],
     messages: [
-      message(1, { payload: new Uint8Array(0), props: new Uint8Array(0), retain: true, qos: 0 }),
-      message(2, { payload: allBytes.subarray(3, 77), props: allBytes, topic: 'ü/𝄞', publisher: '' }),
-      message(BIG, { origin: BIG as BootId, seq: BIG, hlc: BIG as Hlc, expiresAt: BIG, qos: 2 }),
+      messageRow(1, { payload: new Uint8Array(0), props: new Uint8Array(0), retain: true, qos: 0 }),
+      messageRow(2, { payload: ALL_BYTES.subarray(3, 77), props: ALL_BYTES, topic: 'ü/𝄞', publisher: '' }),
+      messageRow(BIG, { origin: BIG as BootId, seq: BIG, hlc: BIG as Hlc, expiresAt: BIG, qos: 2 }),
     ],
     queue: [
-      { ...entry('a', 9, 1), subscriptionIds: [] },
+      { ...queueRow('a', 9, 1), subscriptionIds: [] },
       {
-        ...entry('a', 10, BIG),
+        ...queueRow('a', 10, BIG),
         subscriptionIds: [1, 268435455],
         share: '$share/g/a',
         state: 3,
@@ -155,7 +125,7 @@ test('every kind of row comes back as it was', async () => {
         qos: 2,
         retain: true,
       },
-      entry('b', BIG, 2),
+      queueRow('b', BIG, 2),
     ],
     shadows: [
       { client: 's', message: 1, qos: 0, retain: true, subscriptionIds: null, share: null },
@@ -174,7 +144,7 @@ test('every kind of row comes back as it was', async () => {
       { client: 'p2', boot: BIG as BootId, n: BIG, mine: false, up: false, expiry: 1, will, willDueAt: BIG },
     ],
   }
-  const large = message(3, { payload: new Uint8Array(3_000_000).fill(5), topic: 'x'.repeat(65_000) })
+  const large = messageRow(3, { payload: new Uint8Array(3_000_000).fill(5), topic: 'x'.repeat(65_000) })
   const image = await roundTrip({ ...(rows as Partial<Batch>) }, { messages: [large] })
   assert.is(image.messages.length, 4)
   assert.ok(
@@ -186,18 +156,18 @@ test('every kind of row comes back as it was', async () => {
 
 test('rows replace rows of the same key', async () => {
   const image = await roundTrip(
-    { sessions: [session('a', { ver: 1 })], queue: [entry('a', 1, 1)], inbound: [{ client: 'a', packetId: 1 }] },
-    { sessions: [session('a', { ver: 2 })], queue: [entry('a', 1, 2)], inbound: [{ client: 'a', packetId: 1 }] },
+    { sessions: [session('a', { ver: 1 })], queue: [queueRow('a', 1, 1)], inbound: [{ client: 'a', packetId: 1 }] },
+    { sessions: [session('a', { ver: 2 })], queue: [queueRow('a', 1, 2)], inbound: [{ client: 'a', packetId: 1 }] },
   )
   assert.is(image.sessions[0]?.ver, 2)
-  assert.equal(image.queue, [entry('a', 1, 2)])
+  assert.equal(image.queue, [queueRow('a', 1, 2)])
   assert.is(image.inbound.length, 1)
 })
 
 test('the queue comes back in order of client and position', async () => {
   const image = await roundTrip(
-    { queue: [entry('b', 2, 1), entry('a', 10, 1), entry('b', 1, 1)] },
-    { queue: [entry('a', 9, 1), entry('10', 1, 1)] },
+    { queue: [queueRow('b', 2, 1), queueRow('a', 10, 1), queueRow('b', 1, 1)] },
+    { queue: [queueRow('a', 9, 1), queueRow('10', 1, 1)] },
   )
   assert.equal(
     image.queue.map((row) => `${row.client}${row.pos}`),
@@ -209,14 +179,14 @@ test('what is gone is gone before the rows of the same batch come', async () => 
   const of = (client: string): Partial<Batch> => ({
     sessions: [session(client)],
     subscriptions: [{ client, filter: 'f', options: 1, subscriptionId: 0 }],
-    queue: [entry(client, 1, 1)],
+    queue: [queueRow(client, 1, 1)],
     shadows: [{ client, message: 1, qos: 1, retain: false, subscriptionIds: null, share: null }],
     inbound: [{ client, packetId: 5 }],
   })
   const again: Partial<Batch> = {
     sessionsGone: ['a', 'never there'],
     sessions: [session('a', { ver: 9 })],
-    queue: [entry('a', 7, 1)],
+    queue: [queueRow('a', 7, 1)],
   }
   const image = await roundTrip(of('a'), of('b'), again)
   assert.equal(
@@ -248,8 +218,8 @@ test('each kind of deletion takes its row and no other', async () => {
     {
       sessions: [session('a')],
       subscriptions: ['f', 'g'].map((filter) => ({ client: 'a', filter, options: 0, subscriptionId: 0 })),
-      messages: [message(1), message(2)],
-      queue: [entry('a', 1, 1), entry('a', 2, 1)],
+      messages: [messageRow(1), messageRow(2)],
+      queue: [queueRow('a', 1, 1), queueRow('a', 2, 1)],
       shadows: [shadow('a', 1), shadow('a', 2), shadow('b', 1)],
       inbound: [1, 2].map((packetId) => ({ client: 'a', packetId })),
       retained: [retained('x'), retained('y')],
@@ -279,7 +249,7 @@ test('flushes and records complete in the order asked', async () => {
   const { store } = await open()
   store.flush(emptyBatch(), Turn(1), false)
   store.flush({ ...emptyBatch(), sessions: [session('a')] }, Turn(2), true)
-  store.writeRecord(record)
+  store.writeRecord(RECORD)
   store.flush(emptyBatch(), Turn(3), false)
   await store.close()
   const turns = log.filter((line) => line !== 'record').map((line) => Number(line.split(' ')[1]))
@@ -290,7 +260,7 @@ test('flushes and records complete in the order asked', async () => {
   assert.is(turns.at(-1), 3)
   assert.ok(log.indexOf('record') > log.indexOf('stored 2') && log.indexOf('record') < log.indexOf('stored 3'))
   const again = await open()
-  assert.equal(again.record, record)
+  assert.equal(again.record, RECORD)
   await again.store.close()
 })
 
@@ -298,7 +268,7 @@ test('the memory store completes on its own, after the caller', async () => {
   const store = new MemoryStore(events)
   store.flush(emptyBatch(), Turn(1), true)
   store.flush(emptyBatch(), Turn(2), false)
-  store.writeRecord(record)
+  store.writeRecord(RECORD)
   assert.equal(log, [])
   await Promise.resolve()
   assert.equal(log, ['stored 2', 'record'])

@@ -4,10 +4,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { type BootId, type Hlc, Turn } from '../../../src/base/brand.ts'
+import { Turn } from '../../../src/base/brand.ts'
 import { OperatorFault } from '../../../src/base/fault.ts'
 import { type OpenStore, SqliteStore } from '../../../src/host/store.ts'
-import { type Batch, emptyBatch, type Image, type MessageRow, type NodeRecord } from '../../../src/session/image.ts'
+import { type Batch, emptyBatch, type Image } from '../../../src/session/image.ts'
+import { ALL_BYTES, messageRow, queueRow, RECORD } from '../../support/store_rows.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('store files')
@@ -42,37 +43,9 @@ async function refusal(): Promise<string> {
   throw new Error('the store opened')
 }
 
-const message = (id: number, topic: string, payload: Uint8Array): MessageRow => ({
-  ...{ id, origin: 7 as BootId, seq: id, hlc: 1 as Hlc, topic, payload, qos: 1, retain: false, props: null },
-  ...{ expiresAt: 0, publisher: 'p' },
-})
-const entry = (client: string, pos: number, id: number) =>
-  ({
-    client,
-    pos,
-    message: id,
-    qos: 1,
-    retain: false,
-    subscriptionIds: null,
-    share: null,
-    state: 0,
-    packetId: 0,
-  }) as const
-const record: NodeRecord = {
-  clusterId: 'c',
-  name: 'knoten-ä',
-  bootCounter: 1,
-  generation: { n: 3, minter: 1 as BootId },
-  history: [{ n: 2, minter: 9 as BootId }],
-  status: 'SOLO',
-  peerName: '',
-  witnessIncarnation: 0,
-}
-const allBytes = Uint8Array.from({ length: 256 }, (_, i) => i)
-
 test('a torn copy of the record is passed over, two are a damaged file', async () => {
   const { store } = await open()
-  store.writeRecord(record)
+  store.writeRecord(RECORD)
   await store.close()
   const tear = (sql: string) => {
     const db = new DatabaseSync(file())
@@ -81,8 +54,8 @@ test('a torn copy of the record is passed over, two are a damaged file', async (
   }
   tear(`UPDATE node_a SET body = replace(body, 'SOLO', 'SOLI')`)
   const second = await open()
-  assert.equal(second.record, record)
-  second.store.writeRecord({ ...record, bootCounter: 2 })
+  assert.equal(second.record, RECORD)
+  second.store.writeRecord({ ...RECORD, bootCounter: 2 })
   await second.store.close()
   // The older of two whole copies does not count.
   tear(`UPDATE node_b SET body = (SELECT body FROM node_b), seq = 0`)
@@ -96,8 +69,8 @@ test('a torn copy of the record is passed over, two are a damaged file', async (
 })
 
 test('a file with flipped bytes is refused and left as it is', async () => {
-  const messages = Array.from({ length: 2000 }, (_, i) => message(i + 1, 'needle', allBytes))
-  await roundTrip({ messages, queue: messages.map((row) => entry('a', row.id, row.id)) })
+  const messages = Array.from({ length: 2000 }, (_, i) => messageRow(i + 1, { topic: 'needle', payload: ALL_BYTES }))
+  await roundTrip({ messages, queue: messages.map((row) => queueRow('a', row.id, row.id)) })
   const good = readFileSync(file())
   const middle = good.indexOf('needle', good.length >> 1)
   const flips: [string, (bytes: Uint8Array) => Uint8Array][] = [
@@ -126,7 +99,7 @@ test('a file with flipped bytes is refused and left as it is', async () => {
 })
 
 test('a file of a newer format is refused and left as it is', async () => {
-  await roundTrip({ queue: [entry('a', 1, 1)] })
+  await roundTrip({ queue: [queueRow('a', 1, 1)] })
   const db = new DatabaseSync(file())
   db.exec('PRAGMA user_version = 9')
   db.close()
@@ -137,7 +110,7 @@ test('a file of a newer format is refused and left as it is', async () => {
 
 test('a file of format 1 is brought up to date, with all that it holds', async () => {
   const shadow = { client: 'b', message: 2, qos: 1, retain: true, subscriptionIds: [7], share: null } as const
-  await roundTrip({ queue: [entry('a', 1, 1)], shadows: [shadow] })
+  await roundTrip({ queue: [queueRow('a', 1, 1)], shadows: [shadow] })
   const db = new DatabaseSync(file())
   db.exec(`ALTER TABLE queue DROP COLUMN share; DROP TABLE shadow;
     CREATE TABLE shadow (client TEXT NOT NULL, message INTEGER NOT NULL, qos INTEGER NOT NULL, retain INTEGER NOT NULL,
@@ -145,13 +118,13 @@ test('a file of format 1 is brought up to date, with all that it holds', async (
     INSERT INTO shadow VALUES ('b', 2, 1, 1, '7'); PRAGMA user_version = 1`)
   db.close()
   const { store, image } = await open()
-  assert.equal(image.queue, [entry('a', 1, 1)])
+  assert.equal(image.queue, [queueRow('a', 1, 1)])
   assert.equal(image.shadows, [shadow])
   assert.is(readFileSync(file()).readUInt32BE(60), 2, 'in the header, where an older version looks')
-  store.flush({ ...emptyBatch(), queue: [{ ...entry('a', 2, 1), share: '$share/g/t' }] }, Turn(1), true)
+  store.flush({ ...emptyBatch(), queue: [{ ...queueRow('a', 2, 1), share: '$share/g/t' }] }, Turn(1), true)
   await store.close()
   const again = await open()
-  assert.equal(again.image.queue[1], { ...entry('a', 2, 1), share: '$share/g/t' })
+  assert.equal(again.image.queue[1], { ...queueRow('a', 2, 1), share: '$share/g/t' })
   assert.equal(again.image.shadows, [shadow])
   await again.store.close()
 })
