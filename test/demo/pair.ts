@@ -95,8 +95,8 @@ function next(): string {
   return `
 Two nodes, one broker:
 
-  a   mqtt://127.0.0.1:${A.mqtt}   dashboard http://127.0.0.1:${A.admin}/
-  b   mqtt://127.0.0.1:${B.mqtt}   dashboard http://127.0.0.1:${B.admin}/
+  a   mqtt://127.0.0.1:${A.mqtt}   admin http://127.0.0.1:${A.admin}/api/v1/status
+  b   mqtt://127.0.0.1:${B.mqtt}   admin http://127.0.0.1:${B.admin}/api/v1/status
 
 In a second terminal, listen on node b:
 
