@@ -154,7 +154,7 @@ export class Claims {
   wanted(session: Session, message: Message, share: string | null): Want | null {
     if (share === null) return this.node.router.wanted(session, message)
     const sub = session.subscriptions.get(share)
-    return sub === undefined || this.off('shareHold') ? null : wantOf(sub, message)
+    return sub === undefined ? null : wantOf(sub, message)
   }
 
   /** The claims' hold queues become shadows: nobody will answer. */

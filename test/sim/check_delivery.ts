@@ -67,7 +67,8 @@ function inOrder(cluster: Cluster): void {
   const { crash, cut, pause, drain } = cluster.faults
   const calm = crash + cut + pause + drain === 0
   for (const account of cluster.history.accounts.values()) {
-    if (account.shared) continue
+    // What a member takes over from another one comes when that one ends.
+    if (account.shared || account.member !== null) continue
     const last = new Map<string, Msg>()
     const known = new Set<number>()
     for (const d of account.log) {
@@ -84,7 +85,7 @@ function inOrder(cluster: Cluster): void {
           s.unsure > d.at &&
           s.qos >= d.qos &&
           !(s.noLocal && msg.client === account.id) &&
-          matches(s.filter, msg.topic),
+          matches(s.topics, msg.topic),
       )
       if (!steady || account.explains(msg).length === 0) continue
       const key = `${msg.client} ${msg.topic} ${msg.qos} ${d.qos}`

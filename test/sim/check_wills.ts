@@ -43,7 +43,7 @@ function missingWill(cluster: Cluster, account: Account, conn: Conn, subscriber:
   if (subscriber.endedAt >= from) return
   for (const s of subscriber.subs) {
     if (s.qos === 0 || s.sure > from || s.unsure !== NEVER || (s.noLocal && subscriber === account)) continue
-    if (!matches(s.filter, will.topic)) continue
+    if (!matches(s.topics, will.topic)) continue
     const when = `ended ${conn.ended.toFixed(3)}, at the node ${conn.serverEnded.toFixed(3)}`
     cluster.violate(
       '21',

@@ -1,6 +1,7 @@
 // Client: a strict MQTT client: acknowledges what it gets, resends what was not acknowledged, keeps its QoS 2 identifiers
 // across connections. Checks on the spot what no server may do to it. What it does next is decided in workload.ts.
 
+import { canonicalFilter, isShared, topicFilter } from '../../src/topic/name.ts'
 import { type ClientSpec, TOPICS } from './client_spec.ts'
 import type { ClientWire, WireOwner } from './client_wire.ts'
 import type { Cluster } from './cluster.ts'
@@ -52,7 +53,7 @@ export class Client implements WireOwner {
   constructor(cluster: Cluster, spec: ClientSpec) {
     this.cluster = cluster
     this.spec = spec
-    this.account = cluster.history.account(spec.id, spec.shared)
+    this.account = cluster.history.account(spec.id, spec.shared, spec.member)
     this.name = spec.shared ? `${spec.id}.${spec.device}` : spec.id
   }
 
@@ -213,7 +214,9 @@ export class Client implements WireOwner {
       const retainHandling = v5 ? f.retainHandling : 0
       for (const old of account.subs) if (old.filter === f.filter && old.unsure === NEVER) old.unsure = world.now
       const times = { asked: world.now, sure: NEVER, unsure: NEVER, gone: NEVER }
-      return { filter: f.filter, qos: f.qos, noLocal, retainHandling, id: v5 ? id : 0, ...times }
+      const shared = isShared(f.filter)
+      const topics = topicFilter(canonicalFilter(f.filter))
+      return { filter: f.filter, topics, shared, qos: f.qos, noLocal, retainHandling, id: v5 ? id : 0, ...times }
     })
     account.subs.push(...subs)
     this.pending = { kind: 'subscribe', pid, filters: filters.map((f) => f.filter), subs }

@@ -1,6 +1,6 @@
 // ClientSpec: who connects in a run, drawn from its seed. Knows no state.
 import type { Prng } from '../../src/base/prng.ts'
-import type { Version } from './mqtt.ts'
+import type { QoS, Version } from './mqtt.ts'
 import type { Profile } from './profile.ts'
 
 export type ClientSpec = {
@@ -30,12 +30,19 @@ export type ClientSpec = {
   readonly aliases: number
   /** Stays away for long now and then. */
   readonly away: number
+  /** The shared subscription of whose group it is a member, and it subscribes to nothing else; null: to all but these. */
+  readonly member: string | null
+  /** QoS it may subscribe with as a member. */
+  readonly memberQos: readonly QoS[]
 }
 
-export function drawClients(prng: Prng, profile: Profile): ClientSpec[] {
-  const version = (): Version => prng.pick([4, 5, 5])
-  const make = (id: string, over: Partial<ClientSpec>): ClientSpec => {
-    const v = over.version ?? version()
+type Make = (id: string, over: Partial<ClientSpec>) => ClientSpec
+
+function maker(prng: Prng, profile: Profile): Make {
+  // Not drawn: most older seeds keep their runs.
+  const aliases = profile.skewMs % 4 === 3
+  return (id, over) => {
+    const v = over.version ?? prng.pick([4, 5, 5] as const)
     const lasting = over.lasting ?? true
     const spec = {
       id,
@@ -56,12 +63,42 @@ export function drawClients(prng: Prng, profile: Profile): ClientSpec[] {
       keepAliveSec: prng.chance(0.1) ? 2 : 0,
       window: prng.pick([1, 3, 6]),
       away: 0,
+      member: null,
+      memberQos: [],
       ...over,
     }
     return { ...spec, aliases: v === 5 && aliases ? spec.window : 0 }
   }
-  // Not drawn: most older seeds keep their runs.
-  const aliases = profile.skewMs % 4 === 3
+}
+
+/** Members of one or two shared subscriptions, lasting and not. */
+export function drawMembers(prng: Prng, profile: Profile): ClientSpec[] {
+  const make = maker(prng, profile)
+  const specs: ClientSpec[] = []
+  const filters = prng.chance(0.5) ? [prng.pick(SHARED_FILTERS)] : SHARED_FILTERS.slice(0, 2)
+  for (const [g, member] of filters.entries()) {
+    const lastingOnes = prng.pick([0, 0.5, 1, 1])
+    const memberQos = prng.pick<readonly QoS[]>([[1], [2], [1, 2, 2], [1, 2, 2], [0, 1, 2]])
+    const count = prng.int(2, 4)
+    for (let i = 0; i < count; i++) {
+      const lasting = prng.chance(lastingOnes)
+      const short = lasting && prng.chance(0.3)
+      specs.push(
+        make(`${'gh'[g]}${i}`, {
+          ...{ member, memberQos, lasting, subscribe: 0.25, will: 0, late: prng.chance(0.3) },
+          ...(short ? { version: 5, expirySec: 1, away: 0.05 } : {}),
+          ...(prng.chance(0.4) ? { version: 5, receiveMaximum: prng.int(1, 3) } : {}),
+          ...(!lasting ? { cleanStart: 0 } : {}),
+        }),
+      )
+    }
+  }
+  return specs
+}
+
+export function drawClients(prng: Prng, profile: Profile): ClientSpec[] {
+  const version = (): Version => prng.pick([4, 5, 5])
+  const make = maker(prng, profile)
   const specs = [
     make('p1', { publish: 1, subscribe: prng.chance(0.3) ? 0.1 : 0 }),
     make('s1', { subscribe: 0.3, publish: prng.chance(0.2) ? 0.1 : 0 }),
@@ -82,3 +119,5 @@ export function drawClients(prng: Prng, profile: Profile): ClientSpec[] {
 
 export const TOPICS = ['t/a', 't/b', 'r/1', 'r/2'] as const
 export const FILTERS = ['t/a', 't/b', 't/+', 't/#', 'r/1', 'r/#', 'w/#', '#', '+/a'] as const
+/** A client of one of them takes nothing else, so that a delivery tells why it came. */
+export const SHARED_FILTERS = ['$share/g/t/#', '$queue/t/+', '$share/g/t/a'] as const

@@ -48,4 +48,11 @@ export const RULES = [
   'hlcBoot',
   'takeAll',
   'unheard',
+  'shareReplicated',
+  'shareBounce',
+  'shareBounceGate',
+  'shareReroute',
+  'shareDeal',
+  'shareDealGate',
+  'shareHold',
 ] as const

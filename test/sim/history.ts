@@ -38,6 +38,9 @@ export type Delivery = {
 /** A filter of one client from the SUBSCRIBE to its end; the four times bound what the broker may and must do. */
 export type Sub = {
   readonly filter: string
+  /** What it matches by. */
+  readonly topics: string
+  readonly shared: boolean
   readonly qos: QoS
   readonly noLocal: boolean
   readonly retainHandling: 0 | 1 | 2
@@ -84,6 +87,8 @@ export class Account {
   readonly id: string
   /** Several devices share the id: they take each other's packets. */
   readonly shared: boolean
+  /** The shared subscription of whose group it is a member; null: none. */
+  readonly member: string | null
   readonly subs: Sub[] = []
   readonly seen = new Map<number, Delivery[]>()
   readonly log: Delivery[] = []
@@ -96,9 +101,10 @@ export class Account {
   /** The session may have ended last at ...: nothing sent before is owed. */
   endedAt = -1
 
-  constructor(id: string, shared: boolean) {
+  constructor(id: string, shared: boolean, member: string | null) {
     this.id = id
     this.shared = shared
+    this.member = member
   }
 
   /** The session may have ended (`certain`: has ended). */
@@ -114,7 +120,7 @@ export class Account {
   explains(msg: Msg): Sub[] {
     const since = msg.will === null ? msg.sent : 0
     return this.subs.filter(
-      (s) => s.gone !== -1 && s.gone >= since && matches(s.filter, msg.topic) && !(s.noLocal && msg.client === this.id),
+      (s) => s.gone !== -1 && s.gone >= since && matches(s.topics, msg.topic) && !(s.noLocal && msg.client === this.id),
     )
   }
 
@@ -122,8 +128,8 @@ export class Account {
   owed(msg: Msg, from: number, to: number): Sub | null {
     if (this.endedAt >= from) return null
     for (const s of this.subs) {
-      if (s.qos === 0 || s.sure > from || s.unsure <= to || (s.noLocal && msg.client === this.id)) continue
-      if (matches(s.filter, msg.topic)) return s
+      if (s.shared || s.qos === 0 || s.sure > from || s.unsure <= to || (s.noLocal && msg.client === this.id)) continue
+      if (matches(s.topics, msg.topic)) return s
     }
     return null
   }
@@ -134,10 +140,10 @@ export class History {
   readonly accounts = new Map<string, Account>()
   private conns = 0
 
-  account(id: string, shared = false): Account {
+  account(id: string, shared = false, member: string | null = null): Account {
     let found = this.accounts.get(id)
     if (found === undefined) {
-      found = new Account(id, shared)
+      found = new Account(id, shared, member)
       this.accounts.set(id, found)
     }
     return found

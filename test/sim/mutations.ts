@@ -40,7 +40,9 @@ function huntOne(rule: string, first: number, seedsMax: number) {
   for (let i = 0; i < seedsMax; i++) {
     const seed = first + i
     const profile = best === undefined ? null : (best[i % best.length] as ProfileName)
-    const result = runSeed({ seed, profile, off: new Set([rule]), ignored: new Set(), wide: false, print: null })
+    const members = rule.startsWith('share') ? { members: true } : {}
+    const options = { seed, profile, off: new Set([rule]), ignored: new Set<string>(), wide: false, print: null }
+    const result = runSeed({ ...options, ...members })
     const violation = result.violations[0]
     if (violation !== undefined) return { seeds: i + 1, inv: violation.inv, profile: result.profile.name, seed }
   }

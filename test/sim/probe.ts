@@ -35,6 +35,8 @@ export class Probe {
       window: 100,
       aliases: 0,
       away: 0,
+      member: null,
+      memberQos: [],
     }
     this.client = new Client(cluster, spec)
   }

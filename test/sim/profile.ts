@@ -2,6 +2,7 @@
 import { LIMITS } from '../../src/base/limits.ts'
 import { Prng } from '../../src/base/prng.ts'
 import type { AckLevel, NodeConfig } from '../../src/core/ports.ts'
+import { SHARED_STRATEGIES, type SharedStrategy } from '../../src/topic/share_group.ts'
 import type { DiskSpeed } from './disk.ts'
 import type { Latency } from './pipe.ts'
 
@@ -85,6 +86,9 @@ export type Profile = {
   readonly bounds: Bounds
   /** Few clients, hardly a pause, a slow link: hand-overs overlap. */
   readonly dense: boolean
+  /** Shared subscriptions have members. */
+  readonly members: boolean
+  readonly sharedStrategy: SharedStrategy
 }
 
 const NO_FAULTS: FaultRates = {
@@ -155,7 +159,18 @@ function faultsOf(name: ProfileName, prng: Prng): FaultRates {
   return f
 }
 
-export function drawProfile(prng: Prng, wanted: ProfileName | null, bounds: Bounds): Profile {
+/**
+ * @param own decides about members alone: a run without them is the same whether they are thought of or not
+ * @param members null: by chance
+ */
+export function drawProfile(
+  prng: Prng,
+  wanted: ProfileName | null,
+  bounds: Bounds,
+  own: Prng,
+  members: boolean | null,
+): Profile {
+  const byChance = own.chance(0.3)
   const drawn = prng.pick(PROFILES)
   const name = wanted ?? drawn
   const scale = prng.pick([1, 1, 2])
@@ -197,6 +212,8 @@ export function drawProfile(prng: Prng, wanted: ProfileName | null, bounds: Boun
     receiveMaximum: prng.pick([2, 10, 100]),
     bounds,
     dense,
+    members: members ?? byChance,
+    sharedStrategy: own.pick(SHARED_STRATEGIES),
   }
 }
 
@@ -228,7 +245,7 @@ export function nodeConfig(profile: Profile, name: string, prng: Prng, off: Read
     qosMax: 2,
     retainAvailable: true,
     topicAliasMaximum: 65_535,
-    sharedStrategy: 'round-robin',
+    sharedStrategy: profile.sharedStrategy,
     sysIntervalMs: 500,
     validatePayload: false,
     responseInformation: null,

@@ -10,6 +10,7 @@ const HELP = `npm run sim -- [options]
   --profile NAME   one of ${PROFILES.join(' ')}
   --trace          one seed, one line per event   --keep        go on after a failed seed (default: show 10, then stop)
   --off a,b        take rules out                 --ignore 7,20 look behind these checks
+  --members        shared subscriptions in every run (default: in some)
   --twice          run each seed twice and compare
   --wide           no small queues: as the seeds of fixtures/seeds.txt run
   --cover          what was reached               --time S      stop after S seconds
@@ -76,7 +77,8 @@ async function main(): Promise<number> {
   let messages = 0
   for (let seed = first; seed < first + seeds; seed++) {
     if (performance.now() - started > seconds * 1000) break
-    const options = { seed, profile, off, ignored: list('ignore'), wide: flag('wide'), print }
+    const members = flag('members') ? { members: true } : {}
+    const options = { seed, profile, off, ignored: list('ignore'), wide: flag('wide'), print, ...members }
     const result = runSeed(options)
     runs++
     events += result.events

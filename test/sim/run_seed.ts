@@ -1,10 +1,12 @@
 // RunSeed: one run from its seed: pair up, a phase with faults, a phase of rest, the checks. Prints nothing itself.
+import { Prng } from '../../src/base/prng.ts'
 import { checkDelivery } from './check_delivery.ts'
 import { checkRetained } from './check_retained.ts'
+import { checkShares } from './check_shares.ts'
 import { StateChecks } from './check_state.ts'
 import { checkWills } from './check_wills.ts'
 import { Client } from './client.ts'
-import { drawClients } from './client_spec.ts'
+import { drawClients, drawMembers } from './client_spec.ts'
 import { Cluster, type FaultClass } from './cluster.ts'
 import { Faults } from './faults.ts'
 import { Probe } from './probe.ts'
@@ -12,11 +14,16 @@ import { drawBounds, drawProfile, type Profile, type ProfileName, WIDE } from '.
 import { Workload } from './workload.ts'
 import { type Violation, World } from './world.ts'
 
+/** So that no seed that was recorded before there were members has any. */
+const MEMBERS_SALT = 70
+
 export type RunOptions = {
   readonly seed: number
   readonly profile: ProfileName | null
   /** Rules taken out. */
   readonly off: ReadonlySet<string>
+  /** With members of shared subscriptions; absent: by chance. */
+  readonly members?: boolean
   readonly ignored: ReadonlySet<string>
   /** Queues are not made small. */
   readonly wide: boolean
@@ -37,7 +44,9 @@ export type RunResult = {
 
 export function runSeed(options: RunOptions): RunResult {
   const world = new World(options.seed, options.print, options.ignored)
-  const profile = drawProfile(world.prng, options.profile, options.wide ? WIDE : drawBounds(options.seed))
+  const bounds = options.wide ? WIDE : drawBounds(options.seed)
+  const own = new Prng(options.seed + MEMBERS_SALT)
+  const profile = drawProfile(world.prng, options.profile, bounds, own, options.members ?? null)
   world.note('sim', `seed ${options.seed} profile ${profile.name}`)
   if (world.tracing) world.remark('sim', JSON.stringify(profile))
   const cluster = new Cluster(world, profile, options.off)
@@ -47,7 +56,9 @@ export function runSeed(options: RunOptions): RunResult {
     pairUp(cluster)
     states.start()
     const faults = new Faults(cluster)
-    for (const spec of drawClients(world.prng, profile)) {
+    const specs = drawClients(world.prng, profile)
+    if (profile.members) specs.push(...drawMembers(own, profile))
+    for (const spec of specs) {
       const client = new Client(cluster, spec)
       cluster.clients.push(client)
       workload.start(client)
@@ -123,6 +134,7 @@ function rest(cluster: Cluster, workload: Workload, states: StateChecks): void {
   states.equal()
   checkRetained(cluster, retained[0] as Map<string, number>, retained[1] as Map<string, number>)
   checkDelivery(cluster)
+  checkShares(cluster)
   checkWills(cluster)
   if (!world.failed) idle(cluster)
 }

@@ -117,6 +117,7 @@ export class Workload {
   private filters(client: Client): void {
     const { prng } = this.cluster.world
     const { account, spec } = client
+    if (spec.member !== null) return this.membership(client, spec.member)
     const live = account.subs.filter((s) => s.unsure === NEVER && s.sure !== NEVER)
     if (live.length > 0 && prng.chance(0.35)) {
       client.unsubscribe([prng.pick(live).filter])
@@ -136,6 +137,18 @@ export class Workload {
       })),
       v5 && prng.chance(0.3) ? prng.int(1, 100) : 0,
     )
+  }
+
+  private membership(client: Client, filter: string): void {
+    const { prng } = this.cluster.world
+    const { account, spec } = client
+    const joined = account.subs.some((s) => s.unsure === NEVER && s.sure !== NEVER)
+    if (joined && prng.chance(0.8)) return
+    if (joined && prng.chance(0.5)) return client.unsubscribe([filter])
+    const v5 = spec.version === 5
+    const options = { retainHandling: 0, retainAsPublished: v5 && prng.chance(0.2), noLocal: false } as const
+    const id = v5 && prng.chance(0.3) ? prng.int(1, 100) : 0
+    client.subscribe([{ filter, qos: prng.pick(spec.memberQos), ...options }], id)
   }
 
   private publish(client: Client): void {
