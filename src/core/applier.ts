@@ -156,13 +156,15 @@ export class Applier {
   private enqueue(session: Session, item: EnqItemWire): void {
     const { node } = this
     const [pos, qos, flags, ids, m] = item
-    const message = typeof m === 'number' ? node.forwarded.get(m)?.message : messageFromWire(m, node.topics, node.now)
+    const forward = typeof m === 'number' ? node.forwarded.get(m) : undefined
+    const message = typeof m === 'number' ? forward?.message : messageFromWire(m, node.topics, node.now)
     if (message === undefined) {
       if (node.config.mutations.size > 0) return node.metrics.add('missing_payloads')
       throw new PeerFault('ENQ refers to a message that was never sent')
     }
     if (qos !== 0 && qos !== 1 && qos !== 2) throw new PeerFault('ENQ with a wrong QoS')
     const share = this.shareOf(item[5])
+    if (share !== null && forward !== undefined) node.shares.settled(forward, share)
     node.sessions.enqueue(session, { message, pos, qos, retain: (flags & 1) !== 0, subscriptionIds: ids, share })
   }
 

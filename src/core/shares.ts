@@ -183,8 +183,12 @@ export class Shares implements Judge<Subscription> {
       }
       const group = node.sessions.groups.get(share)
       const other = group === undefined ? null : this.pickIn('mine', group, message.qos, message.publisher)
-      if (other !== null) this.give(other, message, ref)
-      else back.push(share)
+      if (other === null) back.push(share)
+      else {
+        // The peer believes it with the one it picked: until it knows better, it would give it to a third one if this node died.
+        if (other.session.durable && !this.off('shareDealGate')) message.commit = node.turns.current
+        this.give(other, message, ref)
+      }
     }
     if (back.length === 0 || this.off('shareBounce')) return
     node.metrics.add('shared_bounced')
@@ -202,19 +206,28 @@ export class Shares implements Judge<Subscription> {
   bounced(op: BounceOp): void {
     const { node } = this
     const [, ref, shares] = op
-    const message = node.forwarded.get(ref)?.message
-    if (message === undefined) {
+    const forward = node.forwarded.get(ref)
+    if (forward === undefined) {
       if (node.config.mutations.size > 0) return
       throw new PeerFault('a message comes back that was never sent')
     }
+    const { message } = forward
+    const before = node.emitter.count
     for (const share of shares) {
+      this.settled(forward, share)
       const group = node.sessions.groups.get(share)
       const sub = group === undefined ? null : this.pickIn('mine', group, message.qos, message.publisher)
       if (sub === null) node.metrics.add('dropped_no_member')
       else this.give(sub, message, null)
     }
     // Its publisher's acknowledgement waits for the peer to know of the new place too.
-    if (!this.off('shareBounceGate')) node.turns.resolve(node.turns.block(node.turns.released + 1), node.turns.current)
+    if (node.emitter.count === before || this.off('shareBounceGate')) return
+    node.turns.resolve(node.turns.block(node.turns.released + 1), node.turns.current)
+  }
+
+  /** Somebody has it: going alone, this node need not find anybody. */
+  settled(forward: Forward, share: string): void {
+    if (forward.picks !== null) forward.picks = forward.picks.filter((pick) => pick[0] !== share)
   }
 
   // ---- the peer is gone

@@ -28,8 +28,8 @@ export type Forward = {
   readonly routed: boolean
   /** Sessions of this node that have it. */
   readonly targets: readonly TargetWire[] | null
-  /** Members of shared subscriptions that are to have it there; null: none. */
-  readonly picks: readonly PickWire[] | null
+  /** Members of shared subscriptions that are to have it there, and of which it is not known yet that one has; null: none. */
+  picks: readonly PickWire[] | null
   /** Sessions of the peer that keep it here until it is acknowledged; null: none. */
   readonly keepers: readonly Session[] | null
 }

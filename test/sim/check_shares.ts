@@ -46,9 +46,8 @@ function atMostOne(cluster: Cluster, filter: string, msg: Msg, got: readonly Got
 
 function passedOn(account: Account, seen: readonly Delivery[]): boolean {
   return seen.every((d) => {
-    if (d.qos === 0) return false
-    // Its node died with it under way: what nobody else knew was given is given again.
-    if (d.conn.died && (d.qos === 1 || !d.conn.lasting)) return true
+    // Its node died with it, and nobody else knew whom it was given to.
+    if (d.qos > 0 && !d.conn.lasting && d.conn.died) return true
     return d.qos === 1 && account.endedAt >= d.at
   })
 }
