@@ -10,6 +10,9 @@ type Got = { readonly account: Account; readonly seen: readonly Delivery[] }
 
 /** Invariant 22. */
 export function checkShares(cluster: Cluster): void {
+  for (const { core } of cluster.nodes)
+    for (const what of ['shared_bounced', 'shared_dealt'] as const)
+      if ((core?.metrics.get(what) ?? 0) > 0) cluster.world.mark(what)
   if (!cluster.promises('once')) return
   const groups = new Map<string, Account[]>()
   for (const account of cluster.history.accounts.values()) {

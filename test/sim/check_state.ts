@@ -19,7 +19,11 @@ export class StateChecks {
   }
 
   start(): void {
-    for (const node of this.cluster.nodes) node.onDrained = (n) => this.sample(n)
+    for (const node of this.cluster.nodes)
+      node.onDrained = (n) => {
+        this.cluster.heat(n)
+        this.sample(n)
+      }
   }
 
   /** Between two turns of the node, now and then. */

@@ -80,6 +80,7 @@ export function drawMembers(prng: Prng, profile: Profile): ClientSpec[] {
     const lastingOnes = prng.pick([0, 0.5, 1, 1])
     const memberQos = prng.pick<readonly QoS[]>([[1], [2], [1, 2, 2], [1, 2, 2], [0, 1, 2]])
     const count = prng.int(2, 4)
+    const restless = prng.chance(0.4)
     for (let i = 0; i < count; i++) {
       const lasting = prng.chance(lastingOnes)
       const short = lasting && prng.chance(0.3)
@@ -89,6 +90,8 @@ export function drawMembers(prng: Prng, profile: Profile): ClientSpec[] {
           ...(short ? { version: 5, expirySec: 1, away: 0.05 } : {}),
           ...(prng.chance(0.4) ? { version: 5, receiveMaximum: prng.int(1, 3) } : {}),
           ...(!lasting ? { cleanStart: 0 } : {}),
+          ...(restless && !lasting ? { subscribe: 0.9, disconnect: 0.2 } : {}),
+          ...(restless && lasting ? { away: 0.1 } : {}),
         }),
       )
     }

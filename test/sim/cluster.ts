@@ -82,6 +82,7 @@ export class Cluster {
   calm = false
   private readonly wires = new Map<ClientWire, Conn>()
   private numbers = 0
+  private readonly moved = new Map<SimNode, number>()
 
   constructor(world: World, profile: Profile, off: ReadonlySet<string>) {
     this.world = world
@@ -146,6 +147,14 @@ export class Cluster {
     this.wires.set(wire, conn)
     this.hotAt = this.world.now
     return wire
+  }
+
+  /** Messages that change members are as delicate as sessions that change nodes. */
+  heat(node: SimNode): void {
+    const metrics = node.core?.metrics
+    const moved = metrics === undefined ? 0 : metrics.get('shared_bounced') + metrics.get('shared_dealt')
+    if (moved > (this.moved.get(node) ?? 0)) this.hotAt = this.world.now
+    this.moved.set(node, moved)
   }
 
   wiresOf(node: SimNode): ClientWire[] {

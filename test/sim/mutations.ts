@@ -18,6 +18,9 @@ const BEST: Readonly<Record<string, readonly ProfileName[]>> = {
   unheard: ['pauses'],
   helloMode: ['pauses', 'blips'],
   helloDecide: ['pauses', 'crashes'],
+  shareReroute: ['crashes', 'losses', 'aimed'],
+  shareBounceGate: ['aimed', 'crashes', 'losses'],
+  shareDealGate: ['aimed', 'crashes', 'losses'],
 }
 
 /** @returns exit code: 1 when some rule's absence went unnoticed */
