@@ -99,7 +99,7 @@ export class Router {
       if (this.qos0.length > 0) this.sequenceQos0()
       const expiry = pub.expiry < 0 ? -1 : pub.expiry * 1000
       const op = this.op(kept, flags, expiry, targets, inbound, willOf, picks)
-      const known = { ref: kept.seq, message: kept, routed: true, targets, picks, keepers }
+      const known = { ref: kept.seq, message: kept, routed: true, targets, picks, again: false, keepers }
       this.emit(op, kept, forward || retain ? known : null)
     } else if (qos0 && streaming) this.sendQos0()
     if (commit > 0 && pub.isKept) pub.message(delivery.identify, node.now).commit = commit
@@ -235,7 +235,8 @@ export class Router {
       )
       // Forwarded, but not as retained: a retained publish never waits here.
       const op = this.op(message, (flags & 3) | 8, seconds < 0 ? -1 : seconds * 1000, null, null, null, null)
-      this.emit(op, message, { ref: seq, message, routed: true, targets: null, picks: null, keepers: null })
+      const known = { ref: seq, message, routed: true, targets: null, picks: null, again: false, keepers: null }
+      this.emit(op, message, known)
     }
   }
 

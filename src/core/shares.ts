@@ -114,12 +114,12 @@ export class Shares implements Judge<Subscription> {
       node.metrics.add('shared_dealt')
       if (told && !this.off('shareDealGate')) message.commit = node.turns.current
       if (sub.session.mine || !node.emitter.on) this.give(sub, message, null)
-      else this.send(sub, message)
+      else this.send(sub, message, false)
     }
   }
 
-  /** To a member at the peer. */
-  private send(sub: Subscription, message: Message): void {
+  /** To a member at the peer. @param again it came back from there once */
+  private send(sub: Subscription, message: Message, again: boolean): void {
     const { node } = this
     const { session } = sub
     const { filter: share } = sub
@@ -134,7 +134,7 @@ export class Shares implements Judge<Subscription> {
       const claim = node.claims.open.get(session.clientId)
       if (claim?.held) node.claims.hold(claim, message, share)
     }
-    const forward = { ref, message, routed: false, targets: null, picks, keepers }
+    const forward = { ref, message, routed: false, targets: null, picks, again, keepers }
     node.router.emit([OpKind.deal, ref, messageToWire(message, node.now), picks], message, forward)
   }
 
@@ -202,7 +202,10 @@ export class Shares implements Judge<Subscription> {
     return rank === Rank.online || rank === Rank.offline
   }
 
-  /** Nobody at the peer can take it: a member of this node does, or nobody. */
+  /**
+   * Nobody at the peer could take it: a member of this node does, or one that was on its way to the peer when it said so, or
+   * nobody.
+   */
   bounced(op: BounceOp): void {
     const { node } = this
     const [, ref, shares] = op
@@ -211,14 +214,16 @@ export class Shares implements Judge<Subscription> {
       if (node.config.mutations.size > 0) return
       throw new PeerFault('a message comes back that was never sent')
     }
-    const { message } = forward
+    const { message, again } = forward
     const before = node.emitter.count
     for (const share of shares) {
       this.settled(forward, share)
       const group = node.sessions.groups.get(share)
-      const sub = group === undefined ? null : this.pickIn('mine', group, message.qos, message.publisher)
+      const own = group === undefined ? null : this.pickIn('mine', group, message.qos, message.publisher)
+      const sub = own ?? (group === undefined || again ? null : this.pick(group, message.qos, message.publisher))
       if (sub === null) node.metrics.add('dropped_no_member')
-      else this.give(sub, message, null)
+      else if (own !== null) this.give(sub, message, null)
+      else this.send(sub, message, true)
     }
     // Its publisher's acknowledgement waits for the peer to know of the new place too.
     if (node.emitter.count === before || this.off('shareBounceGate')) return

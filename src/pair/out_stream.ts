@@ -30,6 +30,8 @@ export type Forward = {
   readonly targets: readonly TargetWire[] | null
   /** Members of shared subscriptions that are to have it there, and of which it is not known yet that one has; null: none. */
   picks: readonly PickWire[] | null
+  /** It came back from there once: it is not sent a third time. */
+  readonly again: boolean
   /** Sessions of the peer that keep it here until it is acknowledged; null: none. */
   readonly keepers: readonly Session[] | null
 }
