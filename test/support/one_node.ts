@@ -75,6 +75,8 @@ class Member {
   readonly outgoing: Uint8Array[] = []
   /** Nothing of it reaches the peer, and a link that is given up is no surprise. */
   mute = false
+  /** It waits, in order. */
+  held = false
   /** Who knows the users; null: nobody is asked. */
   readonly authenticator: Authenticator | null
   /** False: questions about clients are taken and not answered. */
@@ -147,6 +149,7 @@ abstract class World {
     }
     for (const member of this.members) {
       if (member.answer()) more = true
+      if (member.held) continue
       const peer = this.members.find((other) => other !== member)
       for (const bytes of member.outgoing.splice(0)) {
         if (member.mute) continue
@@ -265,6 +268,26 @@ export class TwoNodes extends World {
 
   get b(): BrokerNode {
     return this.members[1].node
+  }
+
+  /** What this node says to the other one waits until it is let go. */
+  hold(node: BrokerNode): void {
+    for (const member of this.members) if (member.node === node) member.held = true
+  }
+
+  letGo(node: BrokerNode): void {
+    for (const member of this.members) if (member.node === node) member.held = false
+    this.drive()
+  }
+
+  /** The process of a node ends without a word; the other one sees that nobody listens there. */
+  kill(node: BrokerNode): void {
+    const survivor = node === this.a ? this.b : this.a
+    this.silence()
+    survivor.linkClosed('reset')
+    this.drive()
+    survivor.dialFailed(true)
+    this.settle()
   }
 
   /** From now on neither hears anything of the other. */
