@@ -51,7 +51,15 @@ function drawn(seed: number): { node: BrokerNode; sessions: Session[] } {
     const member = prng.pick(sessions)
     const share = [...member.subscriptions.keys()].find((filter) => filter.startsWith('$share'))
     const picks: Forward['picks'] = share !== undefined && prng.chance(0.5) ? [[share, member.clientId]] : null
-    node.forwarded.set(seq, { ref: seq, message, routed: prng.chance(0.9), targets: null, picks, keepers: null })
+    node.forwarded.set(seq, {
+      ref: seq,
+      message,
+      routed: prng.chance(0.9),
+      targets: null,
+      picks,
+      again: false,
+      keepers: null,
+    })
     for (const session of sessions) {
       if (!prng.chance(0.1)) continue
       const want = { qos, retain: false, ids: null }
