@@ -38,7 +38,8 @@ export class Shares implements Judge<Subscription> {
   /** The member that takes a message, wherever it is; null: nobody can. */
   pick(group: ShareGroup<Subscription>, qos: QoS, publisher: string): Subscription | null {
     const { emitter, pairing } = this.node
-    const scope = !emitter.on ? 'alone' : pairing.sharing ? 'pair' : 'mine'
+    // Nobody is at a node that is gone, or follows this one.
+    const scope = !emitter.on || pairing.ownsAll ? 'alone' : pairing.sharing ? 'pair' : 'mine'
     return this.pickIn(scope, group, qos, publisher)
   }
 
@@ -72,7 +73,8 @@ export class Shares implements Judge<Subscription> {
         if (node.presences.get(session.clientId)?.up) return Rank.online
       }
     }
-    return session.durable && this.qos > 0 && sub.qos > 0 ? Rank.offline : Rank.none
+    const waits = session.durable && ((this.qos > 0 && sub.qos > 0) || node.config.queueQos0)
+    return waits ? Rank.offline : Rank.none
   }
 
   load(sub: Subscription): number {
@@ -113,7 +115,7 @@ export class Shares implements Judge<Subscription> {
       }
       node.metrics.add('shared_dealt')
       if (told && !this.off('shareDealGate')) message.commit = node.turns.current
-      if (sub.session.mine || !node.emitter.on) this.give(sub, message, null)
+      if (sub.session.mine || !node.emitter.on || node.pairing.ownsAll) this.give(sub, message, null)
       else this.send(sub, message, false)
     }
   }
@@ -142,7 +144,7 @@ export class Shares implements Judge<Subscription> {
   private give(sub: Subscription, message: Message, ref: number | null): void {
     const { node } = this
     const { session } = sub
-    if (!session.mine && node.pairing.ownsAll) promote(node, session)
+    if (!session.mine && node.emitter.on && node.pairing.ownsAll) promote(node, session)
     const { delivery } = node.router
     const { pub } = delivery
     if (!session.mine) {
@@ -240,7 +242,7 @@ export class Shares implements Judge<Subscription> {
   /** What it was to give to its members and has not acknowledged: theirs where their session lasts, another one's where not. */
   reroute({ message, picks }: Forward): void {
     const { node } = this
-    if (picks === null || this.off('shareReroute')) return
+    if (picks === null || message.qos === 0 || this.off('shareReroute')) return // QoS 0 may have been sent there
     for (const [share, client] of picks) {
       const session = node.sessions.get(client)
       const sub = session?.durable ? session.subscriptions.get(share) : undefined
@@ -259,7 +261,7 @@ export class Shares implements Judge<Subscription> {
 }
 
 function mayMove(entry: Entry): boolean {
-  return entry.qos > 0 && (entry.state === 0 || entry.state === 1)
+  return !entry.passing && (entry.state === 0 || entry.state === 1)
 }
 
 function idsOf(sub: Subscription): readonly number[] | null {

@@ -50,7 +50,7 @@ function atMostOne(cluster: Cluster, filter: string, msg: Msg, got: readonly Got
 function passedOn(account: Account, seen: readonly Delivery[]): boolean {
   return seen.every((d) => {
     // Its node died with it, and nobody else knew whom it was given to.
-    if (d.qos > 0 && !d.conn.lasting && d.conn.died) return true
+    if (d.msg.qos > 0 && !d.conn.lasting && d.conn.died) return true
     return d.qos === 1 && account.endedAt >= d.at
   })
 }
@@ -63,6 +63,7 @@ function atLeastOne(cluster: Cluster, filter: string, msg: Msg, members: readonl
   )
   if (steady === undefined) return
   for (const account of members) {
+    if (account.lost.has(msg.i)) return
     const after = account.subs.filter((s) => s.gone >= msg.sent || s.gone === -1)
     if (after.some((s) => s.qos === 0)) return
     // QoS 2 under way to a session that ends is sent to nobody else.

@@ -12,7 +12,7 @@ const HELP = `npm run sim -- [options]
   --off a,b        take rules out                 --ignore 7,20 look behind these checks
   --members        shared subscriptions in every run (default: in some)
   --twice          run each seed twice and compare
-  --wide           no small queues: as the seeds of fixtures/seeds.txt run
+  --wide           no small queues, no members: as the seeds of fixtures/seeds.txt run
   --cover          what was reached               --time S      stop after S seconds
   --jobs N         N processes
   --mutations      for each rule: seeds until its absence is found (--seeds: at most, per rule; --rules a,b: only these)`

@@ -14,15 +14,15 @@ import { drawBounds, drawProfile, type Profile, type ProfileName, WIDE } from '.
 import { Workload } from './workload.ts'
 import { type Violation, World } from './world.ts'
 
-/** So that no seed that was recorded before there were members has any. */
-const MEMBERS_SALT = 3889
+/** Members are drawn beside the run's own chance, so that they change nothing in a run without them. */
+const MEMBERS_SALT = 0x5a17
 
 export type RunOptions = {
   readonly seed: number
   readonly profile: ProfileName | null
   /** Rules taken out. */
   readonly off: ReadonlySet<string>
-  /** With members of shared subscriptions; absent: by chance. */
+  /** With members of shared subscriptions; absent: by chance, none in a wide run. */
   readonly members?: boolean
   readonly ignored: ReadonlySet<string>
   /** Queues are not made small. */
@@ -46,7 +46,13 @@ export function runSeed(options: RunOptions): RunResult {
   const world = new World(options.seed, options.print, options.ignored)
   const bounds = options.wide ? WIDE : drawBounds(options.seed)
   const own = new Prng(options.seed + MEMBERS_SALT)
-  const profile = drawProfile(world.prng, options.profile, bounds, own, options.members ?? null)
+  const profile = drawProfile(
+    world.prng,
+    options.profile,
+    bounds,
+    own,
+    options.members ?? (options.wide ? false : null),
+  )
   world.note('sim', `seed ${options.seed} profile ${profile.name}`)
   if (world.tracing) world.remark('sim', JSON.stringify(profile))
   const cluster = new Cluster(world, profile, options.off)
