@@ -24,7 +24,7 @@ export function turnAway(c: Connection, text: string): void {
   else turnBack(c, Reason.useAnotherServer, text, null, elsewhere)
 }
 
-/** CONNECT is refused, and the access log says so. @param username as the client has named itself, where it has */
+/** CONNECT is refused. @param username as the client has named itself, where it has */
 export function turnBack(
   c: Connection,
   reason: number,
@@ -32,13 +32,5 @@ export function turnBack(
   username: string | null = null,
   serverReference?: string,
 ): void {
-  const { connect } = c
-  c.broker.count('connects_refused')
-  c.broker.log('connect_refused', {
-    client: connect?.clientId ?? '',
-    username: username ?? connect?.username ?? null,
-    address: c.socket.address,
-    why: text,
-  })
-  c.refuse(reason, text, serverReference)
+  c.refuse(reason, text, serverReference, username)
 }

@@ -177,6 +177,8 @@ export class Connection implements PacketSink, Attachment {
   }
 
   onFault(reason: number, text: string): void {
+    // A CONNECT that is wrong behind its protocol version can be answered in that version.
+    if (this.version === 0) this.version = this.decoder.version
     this.fail(reason, text)
   }
 
@@ -271,20 +273,29 @@ export class Connection implements PacketSink, Attachment {
   /** The client did something wrong: it is told why where its version can be told, and closed [MQTT-4.13.1-1]. */
   fail(reason: number, text: string): void {
     if (this.state === 'closing' || this.state === 'closed') return
-    this.broker.log('client_fault', {
-      client: this.clientId,
-      address: this.socket.address,
-      reason: reasonName(reason),
-      text,
-    })
+    this.logFault(reasonName(reason), text)
     this.broker.count(`faults_${reasonName(reason)}`)
     if (this.state === 'open') this.disconnect(reason, text, false)
-    else this.refuse(reason, text)
+    else this.answer(reason, text)
   }
 
-  /** Answers CONNECT with a refusal and closes. */
-  refuse(reason: number, text: string, serverReference?: string): void {
+  /** The one line about it. */
+  logFault(reason: string, text: string): void {
+    this.broker.log('client_fault', { client: this.clientId, address: this.socket.address, reason, text })
+  }
+
+  /** Answers a CONNECT that is right in itself with a refusal and closes. @param username as the client has named itself, if it has */
+  refuse(reason: number, text: string, serverReference?: string, username: string | null = null): void {
     if (this.state === 'closing' || this.state === 'closed') return
+    const { clientId: client, socket, connect } = this
+    const user = username ?? connect?.username ?? null
+    const name = reasonName(reason)
+    this.broker.count(`refused_${name}`)
+    this.broker.log('connect_refused', { client, username: user, address: socket.address, reason: name, why: text })
+    this.answer(reason, text, serverReference)
+  }
+
+  private answer(reason: number, text: string, serverReference?: string): void {
     this.endReason = reason
     if (this.version !== 0 || reason === Reason.unsupportedProtocolVersion)
       writeConnackRefusal(this, reason, text, serverReference)

@@ -17,6 +17,7 @@ const NOT_FROM_HERE_WS = `${NOT_FROM_HERE}, over WebSocket not through a proxy o
 export function onConnect(c: Connection, packet: Connect): void {
   const { broker } = c
   c.version = packet.version
+  c.clientId = packet.clientId
   c.requestProblemInformation = packet.requestProblemInformation
   c.maximumPacketSize = packet.maximumPacketSize
   if (broker.fullFor(packet.clientId)) return turnBack(c, Reason.serverBusy, 'too many connections')

@@ -1,4 +1,4 @@
-// Counters: the names of all that is counted, with their help. A name `dropped_x`, `merged_x` or `faults_x` is one reason of a family.
+// Counters: the names of all that is counted, with their help. A name `dropped_x`, `merged_x`, `refused_x` or `faults_x` is one reason of a family.
 // Counts nothing itself.
 
 /** Shown from the start, at 0: a rate needs a value before the first event. */
@@ -13,7 +13,6 @@ export const COUNTERS: Readonly<Record<string, string>> = {
   connect_timeouts: 'sockets closed because no CONNECT came in time',
   connections_closed_slow: 'connections closed because the client did not read',
   connects: 'CONNECTs accepted',
-  connects_refused: 'CONNECTs refused',
   disconnects: 'connections that ended',
   handovers_in: 'sessions taken over from the peer',
   handovers_out: 'sessions given to the peer',
@@ -62,5 +61,6 @@ export type CounterFamily = { readonly label: string; readonly help: string }
 export const COUNTER_FAMILIES: Readonly<Record<string, CounterFamily>> = {
   dropped: { label: 'reason', help: 'messages dropped' },
   faults: { label: 'reason', help: 'connections closed for what the client did, by MQTT reason code' },
+  refused: { label: 'reason', help: 'CONNECTs refused, by MQTT reason code' },
   merged: { label: 'result', help: 'sessions that a healed split met on both sides' },
 }

@@ -17,6 +17,7 @@ function due(node: BrokerNode, c: Connection): void {
   if (c.state !== 'open') {
     if (c.state === 'waiting') {
       node.metrics.add('connect_timeouts')
+      c.logFault('connectTimeout', 'no CONNECT in time')
       c.close()
     } else if (c.state === 'authenticating') node.authentication.timedOut(c)
     else if (c.state === 'claiming') node.keepAlive.set(c, node.now + node.config.connectTimeoutMs)
@@ -27,5 +28,6 @@ function due(node: BrokerNode, c: Connection): void {
   if (at > node.now) return node.keepAlive.set(c, at)
   if (node.backPressure.has(c)) return node.keepAlive.set(c, node.now + c.keepAliveMs) // unread is not silent
   node.metrics.add('keep_alive_timeouts')
+  c.logFault('keepAliveTimeout', 'silent for one and a half times its keep alive')
   c.disconnect(Reason.keepAliveTimeout, 'keep alive timeout', false) // [MQTT-3.1.2-22]
 }

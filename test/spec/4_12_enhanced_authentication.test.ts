@@ -133,7 +133,13 @@ test('a refused client is in the access log by the user it said it was', () => {
   const scram = new ScramClient('al', 'guess')
   proceed(c, scram.answer(begin(c, scram)))
   const refusal = w.log.find(({ name }) => name === 'connect_refused')?.fields
-  assert.equal(refusal, { client: 'c', username: 'al', address: 'test:c', why: 'user name or password is wrong' })
+  assert.equal(refusal, {
+    client: 'c',
+    username: 'al',
+    address: 'test:c',
+    reason: 'notAuthorized',
+    why: 'user name or password is wrong',
+  })
 })
 
 test('the user name of CONNECT, where there is one, is the one that is proven', () => {

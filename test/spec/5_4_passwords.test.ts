@@ -146,7 +146,13 @@ test('a refused client is in the access log by name and address, an accepted one
   const w = new OneNode({}, users)
   answer(w, { ...al, password: utf8('guessed') }, 5)
   const refusal = w.log.find(({ name }) => name === 'connect_refused')?.fields
-  assert.equal(refusal, { client: 'c', username: 'al', address: 'test:c', why: 'user name or password is wrong' })
+  assert.equal(refusal, {
+    client: 'c',
+    username: 'al',
+    address: 'test:c',
+    reason: 'badUserNameOrPassword',
+    why: 'user name or password is wrong',
+  })
   const c = w.connect('c', { username: 'al', password: utf8('secret') })
   assert.is(w.log.find(({ name }) => name === 'connect')?.fields['username'], 'al')
   assert.is(w.node.page('clients', EVERYTHING)?.rows[0]?.['username'], 'al')
