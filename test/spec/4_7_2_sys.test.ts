@@ -122,26 +122,28 @@ alone(
   },
 )
 
-test('a value that goes and comes back is told to who was told it meanwhile', () => {
+test('whoever was told another value than the others at its subscription is told with them again', () => {
   const world = new OneNode()
+  const topic = '$SYS/broker/clients/connected'
+  const passer = world.connect('passer')
   const first = world.connect('first')
-  first.subscribe('$SYS/broker/clients/connected')
-  assert.is(told(first, '$SYS/broker/clients/connected'), '1')
+  first.subscribe(topic)
+  assert.is(told(first, topic), '2')
   world.pass(INTERVAL_MS)
   first.expectNothing()
   const second = world.connect('second')
-  second.subscribe('$SYS/broker/clients/connected')
+  second.subscribe(topic)
+  assert.is(told(second, topic), '3')
+  passer.disconnect() // it is again what the first one knows
+  world.pass(INTERVAL_MS)
+  assert.is(told(second, topic), '2')
+  values(first)
   const third = world.connect('third')
-  third.subscribe('$SYS/broker/clients/connected')
-  assert.is(told(second, '$SYS/broker/clients/connected'), '2')
-  assert.is(told(third, '$SYS/broker/clients/connected'), '3')
-  third.disconnect()
+  third.subscribe(topic) // it is the only one who knows of itself
+  assert.is(told(third, topic), '3')
   world.pass(INTERVAL_MS)
-  assert.is(told(second, '$SYS/broker/clients/connected'), '2')
-  assert.is(told(first, '$SYS/broker/clients/connected'), '2')
-  second.drop()
-  world.pass(INTERVAL_MS)
-  assert.is(told(first, '$SYS/broker/clients/connected'), '1')
+  assert.is(told(first, topic), '3')
+  assert.is(told(second, topic), '3')
 })
 
 test('a shared subscription: each node tells one of its own members, and all it tells as live values', () => {
@@ -376,6 +378,28 @@ test('a session that has moved is told of the node it has come to', () => {
   world.pass(INTERVAL_MS)
   const told = pairValues(moved)
   assert.equal([told['node'], told['peer'], told['handovers/in'], told['clients/peer']], ['b', 'a', '1', '0'])
+})
+
+test('a node whose peer falls silent tells that it is alone, and counts the sessions it has inherited', () => {
+  const world = new TwoNodes()
+  world.connect(world.a, 'at a', { sessionExpiry: 600 }).drop()
+  const c = world.connect(world.b, 'c')
+  c.subscribe([
+    { filter: PAIR_TOPICS, qos: 0 },
+    { filter: '$SYS/broker/clients/total', qos: 0 },
+  ])
+  const before = Object.fromEntries([...values(c)].map(([topic, { payload }]) => [topic, text(payload)]))
+  assert.is(before['$SYS/broker/pair/mode'], 'SYNC')
+  assert.is(before['$SYS/broker/clients/total'], '1')
+  world.silence()
+  world.pass(5_000)
+  for (let i = 0; i < 3; i++) world.b.dialFailed(false)
+  world.pass(INTERVAL_MS)
+  const after = Object.fromEntries(c.deliveries().map((delivery) => delivery.split('=')))
+  assert.is(after['$SYS/broker/pair/mode'], 'SOLO')
+  assert.is(after['$SYS/broker/pair/synced'], '0')
+  assert.is(after['$SYS/broker/pair/link/up'], '0')
+  assert.is(after['$SYS/broker/clients/total'], '2')
 })
 
 test('a lone node tells nothing of a pair', () => {
