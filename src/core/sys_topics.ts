@@ -8,12 +8,15 @@ import type { BrokerNode } from './node.ts'
 export type SysTopic = readonly [name: string, read: () => string | number]
 
 const ROOT = '$SYS/broker/'
+const INFLIGHT_MS = 1000
 
 /** Counts of a node that loads and largest values are kept of; sampled once an interval. */
 export class SysFigures {
   readonly loads: ReadonlyMap<string, Load>
   readonly startedAt: number
   memoryPeak = 0
+  private inflightSeen = 0
+  private inflightAt = Number.NEGATIVE_INFINITY
   private sampledAt: number
   private readonly counts: ReadonlyMap<string, () => number>
   private readonly node: BrokerNode
@@ -43,6 +46,16 @@ export class SysFigures {
     this.sampledAt = this.node.now
     for (const [name, load] of this.loads) load.sample((this.counts.get(name) as () => number)(), seconds)
     this.memory()
+  }
+
+  /** Counting goes through all clients: once a second is enough, however often somebody subscribes. */
+  inflight(): number {
+    const { node } = this
+    if (node.now - this.inflightAt >= INFLIGHT_MS) {
+      this.inflightAt = node.now
+      this.inflightSeen = inflightOf(node)
+    }
+    return this.inflightSeen
   }
 
   memory(): number {
@@ -78,7 +91,7 @@ function ofBroker(node: BrokerNode, figures: SysFigures): SysTopic[] {
     ['messages/received', () => traffic.packetsReceived],
     ['messages/sent', () => traffic.packetsSent],
     ['messages/stored', stored],
-    ['messages/inflight', () => inflightOf(node)],
+    ['messages/inflight', () => figures.inflight()],
     ['store/messages/count', stored],
     ['store/messages/bytes', () => journal.heldBytes],
     ['publish/messages/received', () => traffic.receivedOf(PacketType.publish)],

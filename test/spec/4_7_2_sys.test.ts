@@ -300,6 +300,25 @@ test('the values are those of the node, and loads rise and fall', () => {
   )
 })
 
+test('what clients have not acknowledged is counted anew once a second at most', () => {
+  const world = new OneNode()
+  const c = world.connect('c')
+  c.subscribe('x', 1)
+  const watcher = world.connect('watcher')
+  const inflight = () => {
+    watcher.subscribe('$SYS/broker/messages/inflight')
+    return told(watcher, '$SYS/broker/messages/inflight')
+  }
+  assert.is(inflight(), '0')
+  world.connect('publisher').publish('x', 'y', { qos: 1 })
+  assert.is(inflight(), '0')
+  world.pass(1000)
+  assert.is(inflight(), '1')
+  c.sendPuback(c.expect('publish').packetId)
+  world.pass(1000)
+  assert.is(inflight(), '0')
+})
+
 test('without an interval there is no $SYS, and nobody may publish there all the same', () => {
   const world = new OneNode({ sysIntervalMs: 0 })
   const c = world.connect('c')
