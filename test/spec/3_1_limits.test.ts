@@ -108,6 +108,24 @@ everywhere('[MQTT-3.1.2-24]', 'what was sent to a former connection is not sent 
   assert.equal(c.deliveries(), ['t=small'])
 })
 
+everywhere(
+  '[MQTT-3.1.2-24] [MQTT-3.1.2-25]',
+  'a retained message that is too large is not sent, the others are',
+  (w) => {
+    const p = w.connect('p')
+    p.publish('t/1', 'x'.repeat(60), { retain: true, qos: 1 })
+    p.publish('t/2', 'small', { retain: true, qos: 1 })
+    p.publish('t/3', 'x', { retain: true, qos: 1, contentType: 'x'.repeat(60) })
+    let c = w.connect('c', { ...kept(5), maximumPacketSize: 50 })
+    for (let i = 0; i < 2; i++) {
+      c.subscribe('t/+', 1)
+      assert.is(c.take().topic, 't/2')
+      c.expectNothing()
+      c = w.move(c)
+    }
+  },
+)
+
 /** Each packet the server answers to these, however wrong or right, keeps within so many bytes. */
 const SMALL = 20
 

@@ -164,6 +164,26 @@ for (const qos of [1, 2] as const)
     },
   )
 
+everywhere('[MQTT-3.3.4-9] [MQTT-4.9.0-2]', 'retained messages keep to the quota as well', (w) => {
+  const p = w.connect('p')
+  for (let i = 0; i < 8; i++) p.publish(`t/${i}`, 'x', { qos: 1, retain: true })
+  let c = w.connect('c', { ...kept(5), receiveMaximum: 3 })
+  c.subscribe('t/+', 1)
+  const sent = came(c)
+  assert.is(sent.length, 3)
+  c.drop()
+  c = w.connect('c', { ...kept(5), receiveMaximum: 2 })
+  let seen = 0
+  for (;;) {
+    const now = came(c)
+    if (now.length === 0) break
+    assert.ok(now.length <= 2)
+    seen += now.length
+    for (const id of now) c.sendPuback(id)
+  }
+  assert.is(seen, 8)
+})
+
 everywhere('[MQTT-3.3.4-9]', 'a message that the client refuses makes room as well', (w) => {
   const p = w.connect('p')
   let c = w.connect('c', { ...kept(5), receiveMaximum: 1 })

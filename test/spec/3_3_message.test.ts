@@ -202,6 +202,27 @@ everywhere('[MQTT-3.3.2-5]', 'a message whose time has passed is not sent', (w) 
   c.expectNothing()
 })
 
+everywhere(
+  '[MQTT-3.3.2-5] [MQTT-3.3.2-6]',
+  'what waits for room in the window of a client that is there grows old as well',
+  (w) => {
+    const p = w.connect('p')
+    let c = w.connect('c', { ...kept(5), receiveMaximum: 1 })
+    c.subscribe('t', 1)
+    c = w.move(c)
+    p.publish('t', 'first', { qos: 1 })
+    p.publish('t', 'short', { qos: 1, expiry: 5 })
+    p.publish('t', 'long', { qos: 1, expiry: 60 })
+    const first = c.expect('publish')
+    w.pass(20_000)
+    c.expectNothing()
+    c.sendPuback(first.packetId)
+    const d = c.take()
+    assert.equal([new TextDecoder().decode(d.payload), d.expiry], ['long', 40])
+    c.expectNothing()
+  },
+)
+
 everywhere('[MQTT-3.3.2-6]', 'the expiry interval goes out less the time that the message has waited', (w) => {
   let c = w.connect('c', kept(5))
   c.subscribe('t', 1)
