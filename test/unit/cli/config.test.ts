@@ -40,6 +40,7 @@ test('without any settings: a lone node on the usual ports', () => {
   assert.match(node.name, /-7883$/)
   assert.is(node.ack, 'peer-ram')
   assert.is(node.partition, 'available')
+  assert.is(node.sharedStrategy, 'round-robin')
   assert.is(node.allowAnonymous, false)
   assert.is(node.retainAvailable, true)
   assert.is.not(node.nonce, read([]).node.nonce)
@@ -111,6 +112,7 @@ test('--no-data and --data override each other by source', () => {
 test('names and numbers stay as they were typed', () => {
   assert.is(read(['--name', '007']).node.name, '007')
   assert.is(read(['--name=1e3']).node.name, '1e3')
+  assert.is(read(['--shared-strategy', 'sticky']).node.sharedStrategy, 'sticky')
   assert.equal(read(['--partition', 'prefer:42']).node.partition, { prefer: '42' })
 })
 
@@ -141,6 +143,7 @@ const wrong: [string[], RegExp][] = [
   [['--peer', '10.0.0.2', '--cluster-secret-file', empty], /^--cluster-secret-file: .* is empty/],
   [['--admin', 'localhost'], /^--admin: .* no port/],
   [['--ack', 'disk'], /^--ack: "disk" is not peer-ram, peer-write, peer-disk or both-disk/],
+  [['--shared-strategy', 'hash'], /^--shared-strategy: "hash" is not round-robin, random, sticky or least-inflight/],
   [['--partition', 'both'], /^--partition: "both" is not available, stall or prefer:NAME/],
   [['--partition', 'prefer:'], /^--partition: /],
   [['--suspect-ms', '1s'], /^--suspect-ms: "1s" is not a whole number/],
