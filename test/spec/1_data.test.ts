@@ -1,12 +1,12 @@
 // Data and packet format: chapters 1 and 2 of MQTT 5.0 and 3.1.1.
 
-import { kept, type Stage, stages } from '../support/everywhere.ts'
+import { type AnyBroker, arrangements, kept } from '../support/everywhere.ts'
 import type { SpecClient } from '../support/one_node.ts'
 import { bytesOf, connectFrame, field, frame, type Part, props } from '../support/raw.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('1 and 2 data')
-const { alone, everywhere } = stages(test)
+const { alone, everywhere } = arrangements(test)
 
 const ILL_FORMED: readonly (readonly [string, readonly number[]])[] = [
   ['a surrogate', [0xed, 0xa0, 0x80]],
@@ -36,7 +36,7 @@ function connectsWith(text: Part, version: 4 | 5): readonly (readonly [string, n
 }
 
 /** Closed for it, told why where that can be told, and nobody else has noticed. */
-function refusedEach(w: Stage, version: 4 | 5, text: Part): void {
+function refusedEach(w: AnyBroker, version: 4 | 5, text: Part): void {
   const other = w.connect('other', { version })
   for (const [where, packet] of packetsWith(text, version)) {
     const c = w.connect('c', { version })

@@ -1,11 +1,11 @@
 // UNSUBSCRIBE, UNSUBACK and PINGREQ: sections 3.10 to 3.13 of MQTT 5.0 and 3.1.1.
 
-import { kept, stages } from '../support/everywhere.ts'
+import { arrangements, kept } from '../support/everywhere.ts'
 import { frame } from '../support/raw.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('3.10 UNSUBSCRIBE')
-const { alone, everywhere } = stages(test)
+const { alone, everywhere } = arrangements(test)
 
 const none = (version: 4 | 5): number[] => (version === 5 ? [0] : [])
 

@@ -2,18 +2,18 @@
 
 import { utf8 } from '../../src/base/bytes.ts'
 import type { WillFields } from '../../src/wire/client_encoder.ts'
-import { kept, type Stage, stages } from '../support/everywhere.ts'
+import { type AnyBroker, arrangements, kept } from '../support/everywhere.ts'
 import type { SpecClient } from '../support/one_node.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('3.14 DISCONNECT')
-const { alone, everywhere } = stages(test)
+const { alone, everywhere } = arrangements(test)
 
 function will(fields: Partial<WillFields> = {}): WillFields {
   return { topic: 'will', payload: utf8('gone'), qos: 1, retain: false, ...fields }
 }
 
-function watcher(w: Stage, version: 4 | 5 = 5): SpecClient {
+function watcher(w: AnyBroker, version: 4 | 5 = 5): SpecClient {
   const watch = w.connect('watch', kept(version))
   watch.subscribe('will/#', 2)
   return w.move(watch)

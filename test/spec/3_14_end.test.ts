@@ -1,12 +1,12 @@
 // DISCONNECT and errors: sections 3.14 and 4.13 of MQTT 5.0, 3.14 and 4.8 of 3.1.1: how a connection ends, from either side.
 
-import { kept, type Stage, stages } from '../support/everywhere.ts'
+import { type AnyBroker, arrangements, kept } from '../support/everywhere.ts'
 import type { SpecClient } from '../support/one_node.ts'
 import { frame, props } from '../support/raw.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('3.14 DISCONNECT, both ways')
-const { alone, everywhere } = stages(test)
+const { alone, everywhere } = arrangements(test)
 
 /** Reasons a client may give, and those of the server; table 3-10 of 5.0. */
 const OF_CLIENT = [0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99]
@@ -82,7 +82,7 @@ alone('[MQTT-3.14.2-1]', 'a client may leave with its own reasons, others are a 
 })
 
 /** Connections that the server ends, with DISCONNECT where the version has it. */
-function endings(w: Stage): SpecClient[] {
+function endings(w: AnyBroker): SpecClient[] {
   const first = w.connect('c', kept(5))
   w.connect('c', kept(5)).disconnect()
   const silent = w.connect('silent', { ...kept(5), keepAlive: 1 })

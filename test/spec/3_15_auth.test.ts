@@ -1,6 +1,6 @@
 // AUTH: sections 3.15 and 4.12 of MQTT 5.0, on one node and on two: who has proven itself at one proves itself anew at the other.
 
-import { kept, type Stage, stages } from '../support/everywhere.ts'
+import { type AnyBroker, arrangements, kept } from '../support/everywhere.ts'
 import { text } from '../support/mqtt_client.ts'
 import type { SpecClient } from '../support/one_node.ts'
 import { ScramClient, usersOf } from '../support/passwords.ts'
@@ -8,7 +8,7 @@ import { frame, props } from '../support/raw.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('3.15 AUTH')
-const { alone, everywhere } = stages(test)
+const { alone, everywhere } = arrangements(test)
 
 const METHOD = 'SCRAM-SHA-512'
 const setting = { users: usersOf({ al: 'secret', bo: 'hidden' }) }
@@ -25,7 +25,7 @@ function answer(c: SpecClient, data: Uint8Array, reason = 0x18): void {
   c.sendAuth({ reason, method: METHOD, data })
 }
 
-function proven(w: Stage, clientId: string, fields = {}): SpecClient {
+function proven(w: AnyBroker, clientId: string, fields = {}): SpecClient {
   const c = w.open(clientId)
   answer(c, challenge(c, new ScramClient('al', 'secret'), fields))
   const connack = c.expect('connack')

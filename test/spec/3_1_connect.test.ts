@@ -1,7 +1,8 @@
 // CONNECT, where the standards leave the choice to the broker: who may come, what is bounded, what is told. Looks into the node.
 
 import { utf8 } from '../../src/base/bytes.ts'
-import { CONFIG, OneNode } from '../support/one_node.ts'
+import { CONFIG } from '../support/member.ts'
+import { OneNode } from '../support/one_node.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('3.1 CONNECT, choices')

@@ -1,11 +1,11 @@
 // CONNECT, its form: section 3.1 of MQTT 5.0 and 3.1.1: what is refused, and that the rest of it is understood.
 
-import { kept, type Stage, stages } from '../support/everywhere.ts'
+import { type AnyBroker, arrangements, kept } from '../support/everywhere.ts'
 import { connectFrame, field, frame, type Part, props } from '../support/raw.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('3.1 CONNECT, form')
-const { alone, everywhere } = stages(test)
+const { alone, everywhere } = arrangements(test)
 
 const WILL = 0x04
 const RETAIN = 0x20
@@ -14,7 +14,7 @@ const USER = 0x80
 const CLEAN = 0x02
 
 /** Closed, and not answered as if anything were right. With 3.1.1 not answered at all. */
-function refused(w: Stage, version: 4 | 5, what: string, packet: number[]): void {
+function refused(w: AnyBroker, version: 4 | 5, what: string, packet: number[]): void {
   const c = w.open('c', version)
   c.raw(packet)
   const answers = c.takeAll()
@@ -23,7 +23,7 @@ function refused(w: Stage, version: 4 | 5, what: string, packet: number[]): void
   assert.ok(c.closed, what)
 }
 
-function taken(w: Stage, version: 4 | 5, what: string, packet: number[]): void {
+function taken(w: AnyBroker, version: 4 | 5, what: string, packet: number[]): void {
   const c = w.open('c', version)
   c.raw(packet)
   assert.is(c.expect('connack').reason, 0, what)

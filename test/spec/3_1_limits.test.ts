@@ -1,12 +1,12 @@
 // CONNECT and what it sets for its connection: sections 3.1.2.10 and 3.1.2.11 of MQTT 5.0, 3.1.2.10 of 3.1.1: keep alive,
 // Maximum Packet Size, who wants to hear reasons.
 
-import { kept, stages } from '../support/everywhere.ts'
+import { arrangements, kept } from '../support/everywhere.ts'
 import { bytesOf, frame, props } from '../support/raw.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('3.1.2 what CONNECT sets')
-const { alone, everywhere } = stages(test)
+const { alone, everywhere } = arrangements(test)
 
 alone(
   { 5: '[MQTT-3.1.2-22] [MQTT-3.2.2-22]', 4: '[MQTT-3.1.1/3.1.2-24]' },

@@ -1,11 +1,11 @@
 // CONNECT and the session: sections 3.1.2 to 3.1.4 and 4.1 of MQTT 5.0 and 3.1.1: begun, resumed, taken over, ended.
 
-import { kept, stages } from '../support/everywhere.ts'
+import { arrangements, kept } from '../support/everywhere.ts'
 import { connectFrame, frame } from '../support/raw.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('3.1 CONNECT, session')
-const { alone, everywhere } = stages(test)
+const { alone, everywhere } = arrangements(test)
 
 everywhere(
   {

@@ -2,12 +2,12 @@
 
 import { utf8 } from '../../src/base/bytes.ts'
 import type { WillFields } from '../../src/wire/client_encoder.ts'
-import { kept, type Stage, stages } from '../support/everywhere.ts'
+import { type AnyBroker, arrangements, kept } from '../support/everywhere.ts'
 import type { SpecClient } from '../support/one_node.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('3.1.2.5 wills')
-const { everywhere } = stages(test)
+const { everywhere } = arrangements(test)
 
 const will = (fields: Partial<WillFields> = {}): WillFields => ({
   topic: 'will',
@@ -18,13 +18,13 @@ const will = (fields: Partial<WillFields> = {}): WillFields => ({
 })
 
 /** Somebody who watches for wills, and has been at both nodes if that is the arrangement. */
-function watcher(w: Stage, version: 4 | 5): SpecClient {
+function watcher(w: AnyBroker, version: 4 | 5): SpecClient {
   const watch = w.connect('watch', kept(version))
   watch.subscribe('will/#', 2)
   return w.move(watch)
 }
 
-function withWill(w: Stage, version: 4 | 5, fields: Partial<WillFields> = {}): SpecClient {
+function withWill(w: AnyBroker, version: 4 | 5, fields: Partial<WillFields> = {}): SpecClient {
   return w.connect('c', { ...kept(version), will: will(fields) })
 }
 

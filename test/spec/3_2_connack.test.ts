@@ -1,13 +1,13 @@
 // CONNACK: section 3.2 of MQTT 5.0 and 3.1.1: when it comes, what it says, and that its limits are kept to.
 
 import { utf8 } from '../../src/base/bytes.ts'
-import { kept, type Stage, stages } from '../support/everywhere.ts'
+import { type AnyBroker, arrangements, kept } from '../support/everywhere.ts'
 import type { SpecClient } from '../support/one_node.ts'
 import { connectFrame, frame } from '../support/raw.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('3.2 CONNACK')
-const { alone, everywhere } = stages(test)
+const { alone, everywhere } = arrangements(test)
 const will = { topic: 'will', payload: utf8('gone'), qos: 1, retain: false } as const
 
 everywhere(
@@ -65,7 +65,7 @@ const CONNECT_REASONS = [
 ]
 
 /** Clients that are refused, each for another reason. */
-function refusals(w: Stage, version: 4 | 5): readonly SpecClient[] {
+function refusals(w: AnyBroker, version: 4 | 5): readonly SpecClient[] {
   const long = w.open('x'.repeat(5000), version)
   long.sendConnect(kept(version))
   const stranger = w.open('c', version, false)

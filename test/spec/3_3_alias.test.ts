@@ -1,12 +1,12 @@
 // Topic aliases between two nodes: section 3.3.2.3.4 of MQTT 5.0: they belong to one connection, wherever messages come from and
 // sessions go. What one connection does with them is in topic_alias.test.ts.
 
-import { kept, stages } from '../support/everywhere.ts'
+import { arrangements, kept } from '../support/everywhere.ts'
 import type { SpecClient } from '../support/one_node.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('3.3.2.3.4 topic aliases, everywhere')
-const { everywhere } = stages(test)
+const { everywhere } = arrangements(test)
 
 /** Aliases of what came; a name for each alias must have come before it stands alone, on this connection. */
 function aliases(c: SpecClient, known: Map<number, string>): number[] {

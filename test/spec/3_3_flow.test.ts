@@ -1,12 +1,12 @@
 // PUBLISH and what follows: sections 3.3.4 and 4.9 of MQTT 5.0, 3.3.4 and 3.3.5 of 3.1.1: answers, overlapping subscriptions, quotas.
 
-import { kept, stages } from '../support/everywhere.ts'
+import { arrangements, kept } from '../support/everywhere.ts'
 import type { SpecClient } from '../support/one_node.ts'
 import { frame, props } from '../support/raw.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('3.3.4 PUBLISH, flow')
-const { alone, everywhere } = stages(test)
+const { alone, everywhere } = arrangements(test)
 
 everywhere(
   { 5: '[MQTT-3.3.4-1]', 4: '[MQTT-3.1.1/3.3.4-1]' },

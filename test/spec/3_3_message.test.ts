@@ -1,12 +1,12 @@
 // PUBLISH and what a message is: sections 3.3.1 to 3.3.3 of MQTT 5.0 and 3.1.1: flags, topic name, properties, expiry.
 
 import { utf8 } from '../../src/base/bytes.ts'
-import { kept, stages } from '../support/everywhere.ts'
+import { arrangements, kept } from '../support/everywhere.ts'
 import { field, frame, type Part, props } from '../support/raw.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('3.3 PUBLISH, message')
-const { alone, everywhere } = stages(test)
+const { alone, everywhere } = arrangements(test)
 
 // ---- flags
 

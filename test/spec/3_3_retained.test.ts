@@ -1,13 +1,13 @@
 // PUBLISH and RETAIN: section 3.3.1.3 of MQTT 5.0 and 3.1.1: what is kept for later subscribers, and how it comes to them.
 
-import { kept, type Stage, stages } from '../support/everywhere.ts'
+import { type AnyBroker, arrangements, kept } from '../support/everywhere.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('3.3.1.3 RETAIN')
-const { everywhere } = stages(test)
+const { everywhere } = arrangements(test)
 
 /** What new subscribers get, one at each place where clients connect: `topic=payload`, all with RETAIN 1. */
-function retained(w: Stage, version: 4 | 5, filter = '#'): string[] {
+function retained(w: AnyBroker, version: 4 | 5, filter = '#'): string[] {
   const seen = ['looks here', 'looks there'].map((name) => {
     const c = w.connect(name, { version })
     c.subscribe(filter, 2)

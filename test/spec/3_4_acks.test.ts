@@ -1,11 +1,11 @@
 // PUBACK, PUBREC, PUBREL, PUBCOMP: sections 3.4 to 3.7 of MQTT 5.0: reason codes of the server, and of clients that make some up.
 
-import { kept, stages } from '../support/everywhere.ts'
+import { arrangements, kept } from '../support/everywhere.ts'
 import { frame, props } from '../support/raw.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('3.4 to 3.7 acknowledgements')
-const { alone, everywhere } = stages(test)
+const { alone, everywhere } = arrangements(test)
 
 const RECEIVED = [0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99]
 const RELEASED = [0x00, 0x92]

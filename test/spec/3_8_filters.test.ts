@@ -1,11 +1,11 @@
 // SUBSCRIBE and SUBACK: sections 3.8 and 3.9 of MQTT 5.0 and 3.1.1.
 
-import { kept, stages } from '../support/everywhere.ts'
+import { arrangements, kept } from '../support/everywhere.ts'
 import { frame, props } from '../support/raw.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('3.8 SUBSCRIBE')
-const { alone, everywhere } = stages(test)
+const { alone, everywhere } = arrangements(test)
 
 const none = (version: 4 | 5): number[] => (version === 5 ? [0] : [])
 

@@ -1,11 +1,11 @@
 // Quality of service: sections 4.3 and 4.4 of MQTT 5.0 and 3.1.1: both sides of each flow, and what is sent again.
 
-import { kept, stages } from '../support/everywhere.ts'
+import { arrangements, kept } from '../support/everywhere.ts'
 import type { SpecClient } from '../support/one_node.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('4.3 QoS, flows')
-const { everywhere } = stages(test)
+const { everywhere } = arrangements(test)
 
 /** What came, in short: packet, identifier, DUP. */
 function packets(c: SpecClient): [string, number, boolean?][] {

@@ -1,12 +1,12 @@
 // Delivery and order: sections 4.5 and 4.6 of MQTT 5.0 and 3.1.1.
 
 import { Prng } from '../../src/base/prng.ts'
-import { kept, stages } from '../support/everywhere.ts'
+import { arrangements, kept } from '../support/everywhere.ts'
 import type { SpecClient } from '../support/one_node.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('4.5 delivery, 4.6 order')
-const { everywhere } = stages(test)
+const { everywhere } = arrangements(test)
 
 everywhere(
   { 5: '[MQTT-4.5.0-1]', 4: '[MQTT-3.1.1/4.5.0-1]' },

@@ -2,13 +2,13 @@
 
 import type { BrokerNode } from '../../src/core/node.ts'
 import type { Delivery } from '../../src/wire/client_decoder.ts'
-import { kept, stages } from '../support/everywhere.ts'
+import { arrangements, kept } from '../support/everywhere.ts'
 import { text } from '../support/mqtt_client.ts'
 import { OneNode, type SpecClient, TwoNodes } from '../support/one_node.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('4.7.2 $SYS')
-const { alone, everywhere } = stages(test)
+const { alone, everywhere } = arrangements(test)
 const INTERVAL_MS = 10_000
 const NOT_AUTHORIZED = 0x87
 

@@ -1,11 +1,11 @@
 // Topic names and filters: section 4.7 of MQTT 5.0 and 3.1.1.
 
-import { kept, type Stage, stages } from '../support/everywhere.ts'
+import { type AnyBroker, arrangements, kept } from '../support/everywhere.ts'
 import { frame } from '../support/raw.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('4.7 matching')
-const { alone, everywhere } = stages(test)
+const { alone, everywhere } = arrangements(test)
 
 const TOPICS = [
   'sport',
@@ -22,7 +22,7 @@ const TOPICS = [
 ]
 
 /** Which of the topics reach this filter: live, waiting for it and retained before it. */
-function reaches(w: Stage, version: 4 | 5, filter: string, expected: readonly string[]): void {
+function reaches(w: AnyBroker, version: 4 | 5, filter: string, expected: readonly string[]): void {
   const p = w.connect('p', { version })
   let c = w.connect('c', kept(version))
   assert.equal(c.subscribe(filter, 1), [1], filter)

@@ -2,13 +2,13 @@
 // information, server reference, payload format; and session expiry as DISCONNECT changes it.
 
 import { utf8 } from '../../src/base/bytes.ts'
-import { kept, stages } from '../support/everywhere.ts'
+import { arrangements, kept } from '../support/everywhere.ts'
 import { OneNode, TwoNodes } from '../support/one_node.ts'
 import { frame, props } from '../support/raw.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('properties')
-const { alone, everywhere } = stages(test)
+const { alone, everywhere } = arrangements(test)
 const will = { topic: 'will', payload: utf8('gone'), qos: 1, retain: false } as const
 const NOT_TEXT = Uint8Array.of(0x61, 0xc3, 0x28)
 

@@ -19,8 +19,8 @@ export function kept(version: Version): Partial<ConnectFields> {
 /** Of each node; without users nobody is asked who they are. */
 export type Setting = Partial<NodeConfig> & { readonly users?: Users }
 
-/** Where a test's clients connect, though the test does not say where. */
-export class Stage {
+/** The one broker that clients see, of one node or two: it says where they connect, the test does not. */
+export class AnyBroker {
   readonly arrangement: Arrangement
   /** Some session has been served by both nodes. */
   moved = false
@@ -69,7 +69,7 @@ export class Stage {
     if (this.arrangement !== 'hand-over') return client
     client.expectNothing()
     const before = this.places.get(client.clientId)
-    if (before === undefined) throw new Error(`${client.clientId} is not on stage`)
+    if (before === undefined) throw new Error(`${client.clientId} has never connected`)
     const moved = this.connect(client.clientId, { ...before.fields, version: client.version, cleanStart: false })
     if (!moved.present) throw new Error(`${client.clientId}: its session did not move`)
     return moved
@@ -82,11 +82,11 @@ export class Stage {
 
 /** Tags of the statements a test holds: of MQTT 5.0, or of each version it is run with. */
 export type Tags = string | { readonly 5?: string; readonly 4?: string }
-type Act = (stage: Stage, version: 4 | 5) => void
+type Act = (broker: AnyBroker, version: 4 | 5) => void
 type Write = (tags: Tags, says: string, act: Act, setting?: Setting) => void
 
 /** The two ways to write a test of a suite: for one client on one node, and for all the rest. */
-export function stages(test: ReturnType<typeof suite>): { alone: Write; everywhere: Write } {
+export function arrangements(test: ReturnType<typeof suite>): { alone: Write; everywhere: Write } {
   const write = (tags: Tags, says: string, add: (title: string, version: 4 | 5) => void) => {
     const { 5: five, 4: four }: Exclude<Tags, string> = typeof tags === 'string' ? { 5: tags } : tags
     if (five !== undefined) add(`${five} ${says}`.trimStart(), 5)
@@ -95,15 +95,15 @@ export function stages(test: ReturnType<typeof suite>): { alone: Write; everywhe
   return {
     alone: (tags, says, act, setting = {}) =>
       write(tags, says, (title, version) => {
-        test(title, () => act(new Stage('one node', setting), version))
+        test(title, () => act(new AnyBroker('one node', setting), version))
       }),
     everywhere: (tags, says, act, setting = {}) =>
       write(tags, says, (title, version) => {
         for (const arrangement of ARRANGEMENTS)
           test(`${title} (${arrangement})`, () => {
-            const stage = new Stage(arrangement, setting)
-            act(stage, version)
-            if (arrangement === 'hand-over' && !stage.moved) throw new Error('no session moved in this test')
+            const broker = new AnyBroker(arrangement, setting)
+            act(broker, version)
+            if (arrangement === 'hand-over' && !broker.moved) throw new Error('no session moved in this test')
           })
       }),
   }

@@ -8,7 +8,7 @@ import type { NodeRecord } from '../../src/session/image.ts'
 import { FrameReader } from '../../src/wire/peer_codec.ts'
 import type { Frame } from '../../src/wire/peer_message.ts'
 import { Rows } from '../sim/rows.ts'
-import { CONFIG } from './one_node.ts'
+import { CONFIG } from './member.ts'
 
 const WALL_MS = 1_780_000_000_000
 /** A node without a link dials this often. */
