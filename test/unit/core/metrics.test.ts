@@ -22,6 +22,7 @@ test('the text of a node that has worked is well formed, and every family has he
       assert.ok(family.samples.length > 0, `${family.name} has no value`)
       assert.match(family.name, /^(tandemq|process)_[a-z0-9_]+$/)
       assert.is(family.name.endsWith('_total'), family.type === 'counter', family.name)
+      assert.not.match(family.name, /_(ms|us|kb|mb|milliseconds|minutes)(_total)?$/, 'base units: seconds, bytes')
     }
   }
 })
