@@ -50,6 +50,8 @@ export class Leave {
       }
       return
     }
+    // The link is gone for a moment: it may be back before the other node goes on alone.
+    if (pairing.mode === 'STALL' && this.away === 'granting' && !late && node.now < pairing.soloAt) return
     if (this.away === 'left' && link.up && !late) return
     this.away = 'left'
     if (pairing.mode === 'GONE' || node.flusher.hasBarrier || pairing.writing) return

@@ -269,7 +269,8 @@ export class Pairing {
       if (link.silent) return link.drop('no heartbeat came back')
       if (now - this.progressAt > config.stuckMs) this.stuck()
     } else if (this.mode === 'STALL') {
-      if (now >= this.soloAt && link.failedDials >= LIMITS.failedDialsMin) this.decide('T_solo')
+      // Who leaves does not go on alone: the other one does.
+      if (!this.leave.begun && now >= this.soloAt && link.failedDials >= LIMITS.failedDialsMin) this.decide('T_solo')
     } else if (this.mode === 'WAIT_PEER' && this.record.status !== 'OUTDATED' && !this.solo.deciding) {
       if (now - this.bootedAt >= config.bootWaitMs && now - this.lostAt >= config.soloMs) this.solo.go('T_bootWait')
     }
@@ -279,7 +280,7 @@ export class Pairing {
    * Monotonic ms at which silence is long enough to go on alone. It began with the last heartbeat that came back; where more was
    * forgiven than suspicion takes, as in a join, the dials since the loss still have the time that suspicion leaves them.
    */
-  private get soloAt(): number {
+  get soloAt(): number {
     const { soloMs, suspectMs } = this.node.config
     return Math.max(this.link.echoedAt, this.lostAt - suspectMs) + soloMs
   }
