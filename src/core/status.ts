@@ -65,6 +65,7 @@ export function inspect(node: BrokerNode) {
     claims: [...node.claims.open.keys()],
     holds: [...node.grants.holds.keys()],
     forwarded: node.forwarded.size,
+    live: node.live.size,
     owned: node.sessions.ownedCount,
     upAtPeer: node.presences.upAtPeer,
     sessions: [...node.sessions.byClient.values()].map((s) => ({

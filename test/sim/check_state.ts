@@ -41,9 +41,12 @@ export class StateChecks {
   }
 
   /** What is counted as it changes is what a recount gives. */
-  private counted(node: SimNode, { sessions, presence, owned, upAtPeer }: Inspection): void {
+  private counted(node: SimNode, { sessions, presence, live, owned, upAtPeer }: Inspection): void {
     const mine = sessions.filter((s) => s.mine).length
     if (owned !== mine) this.cluster.violate('counts', `${node.name} counts ${owned} own sessions and has ${mine}`)
+    const attached = sessions.filter((s) => s.attached && s.mine).length
+    if (live !== attached)
+      this.cluster.violate('counts', `${node.name} serves ${live} clients and ${attached} sessions`)
     const up = presence.filter(([, , isUp, isMine]) => isUp && !isMine).length
     if (upAtPeer !== up) this.cluster.violate('counts', `${node.name} counts ${upAtPeer} at its peer and knows ${up}`)
   }
