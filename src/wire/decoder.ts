@@ -6,7 +6,7 @@ import { decodeConnect, readVersion } from './connect.ts'
 import { decodeControl } from './control.ts'
 import { Framer } from './framer.ts'
 import { type AckType, type PacketSink, PacketType, PublishView, type QoS, type Version } from './packet.ts'
-import { list, Place, propertiesFault, propertyList } from './properties.ts'
+import { list, Place, Property, propertiesFault, propertyList } from './properties.ts'
 import { scanned, scanPublishProps } from './publish_props.ts'
 import { Reason } from './reason.ts'
 import { fieldEnd, topicNameFault } from './text.ts'
@@ -106,7 +106,11 @@ export class Decoder extends Framer {
     view.props = null
     if (this.version === 5) {
       if (buf[at] === 0 && at < end) at++
-      else {
+      else if (buf[at] === 3 && buf[at + 1] === Property.topicAlias && at + 4 <= end && (buf[at + 2] || buf[at + 3])) {
+        // A topic alias alone: what a publisher sends that saves bytes.
+        view.topicAlias = ((buf[at + 2] as number) << 8) | (buf[at + 3] as number)
+        at += 4
+      } else {
         const fault = propertyList(buf, at, end) ?? scanPublishProps(buf, list.start, list.end, Place.publish)
         if (fault !== null) return fault
         at = list.end

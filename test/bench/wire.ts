@@ -1,6 +1,6 @@
 // Wire bench: packets per second through the decoder and the encoder alone, beside mqtt-packet. `bun test/bench/wire.ts`
 import { type Packet, parser } from 'mqtt-packet'
-import { ByteWriter, copyBytes, utf8 } from '../../src/base/bytes.ts'
+import { ByteWriter, copyBytes, NO_BYTES, utf8 } from '../../src/base/bytes.ts'
 import { writeConnect, writeSubscribe } from '../../src/wire/client_encoder.ts'
 import { Decoder } from '../../src/wire/decoder.ts'
 import { writeAck, writePublish } from '../../src/wire/encoder.ts'
@@ -71,12 +71,17 @@ function publishes(version: Version, qos: number, passed: Uint8Array | null, exp
   }
 }
 
+const aliased = (w: ByteWriter) => {
+  writePublish(w, 5, NO_BYTES, payload, 0, 64, 0, false, false, 0, null, -1, null, 9)
+}
+
 console.log('64-byte payload, 15-byte topic, chunks of 64 KiB')
 decodes('PUBLISH QoS 0, 3.1.1', 4, publishes(4, 0, null))
 decodes('PUBLISH QoS 1, 3.1.1', 4, publishes(4, 1, null))
 decodes('PUBLISH QoS 0, 5.0', 5, publishes(5, 0, null))
 decodes('PUBLISH QoS 0, 5.0, two properties', 5, publishes(5, 0, props))
 decodes('PUBLISH QoS 0, 5.0, two properties and expiry', 5, publishes(5, 0, props, 60))
+decodes('PUBLISH QoS 0, 5.0, alias for its topic', 5, aliased)
 decodes('PUBACK', 4, (w, i) => writeAck(w, 4, (i & 0x3fff) + 1, 0, 4))
 decodes('SUBSCRIBE', 5, (w) => writeSubscribe(w, 5, 1, [{ filter: 'a/#', qos: 1 }]))
 
@@ -84,6 +89,7 @@ for (const [name, write] of [
   ['PUBLISH QoS 0, 3.1.1', publishes(4, 0, null)],
   ['PUBLISH QoS 1, 5.0', publishes(5, 1, null)],
   ['PUBLISH QoS 1, 5.0, two properties and expiry', publishes(5, 1, props, 60)],
+  ['PUBLISH QoS 0, 5.0, alias for its topic', aliased],
   ['PUBACK', (w: ByteWriter, i: number) => writeAck(w, 4, (i & 0x3fff) + 1, 0, 4)],
 ] as const) {
   const w = new ByteWriter(CHUNK_BYTES)

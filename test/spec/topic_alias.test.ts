@@ -1,6 +1,8 @@
 // Topic aliases, both ways: MQTT 5.0 sections 3.3.2.3.4, 3.1.2.11.5 and 3.2.2.3.8.
 
 import { LIMITS } from '../../src/base/limits.ts'
+import { Prng } from '../../src/base/prng.ts'
+import { text } from '../support/mqtt_client.ts'
 import { OneNode, type SpecClient, TwoNodes } from '../support/one_node.ts'
 import { assert, suite } from '../support/suite.ts'
 
@@ -297,6 +299,58 @@ test('aliases stay with their connection when the session moves to the other nod
   const q = world.connect(world.a, 'p', kept)
   q.sendPublish('', 'x', { qos: 1, topicAlias: 3 })
   q.expectDisconnect(0x82)
+})
+
+test('whatever comes and goes, every message comes by the topic that its payload names', () => {
+  const topics = Array.from({ length: 40 }, (_, i) => `plant/hall ${i % 7}/sensor ${i}`)
+  let aliased = 0
+  for (let seed = 1; seed <= 15; seed++) {
+    const prng = new Prng(seed)
+    const world = new TwoNodes()
+    const node = () => prng.pick([world.a, world.b])
+    const connect = (id: string, topicAliasMaximum: number) => {
+      const receiveMaximum = prng.pick([1, 3, 65_535])
+      const lasting = prng.chance(0.7) ? kept : { cleanStart: true }
+      const maximumPacketSize = prng.pick([60, 90, 268_435_455])
+      return world.connect(node(), id, { ...lasting, topicAliasMaximum, receiveMaximum, maximumPacketSize })
+    }
+    const maxima = [0, 1, 4, 30, 65_535]
+    const clients = maxima.map((max, i) => connect(`c${i}`, max))
+    for (const c of clients) c.subscribe('plant/#', prng.pick([0, 1, 2]))
+    const publishers = [world.connect(world.a, 'p0', kept), world.connect(world.b, 'p1', kept)]
+    const named = [new Map<string, number>(), new Map<string, number>()]
+    for (let step = 0; step < 300; step++) {
+      const which = prng.int(0, 1)
+      const topic = topics[Math.floor(prng.next() ** 2 * topics.length)] as string
+      const known = named[which]?.get(topic)
+      const alias = known ?? (prng.chance(0.3) ? prng.int(1, 5) : 0)
+      if (known === undefined && alias > 0) {
+        for (const [name, other] of named[which] ?? []) if (other === alias) named[which]?.delete(name)
+        named[which]?.set(topic, alias)
+      }
+      const retain = prng.chance(0.1)
+      const fields = { qos: prng.pick([0, 1, 2] as const), retain, topicAlias: alias }
+      publishers[which]?.publish(known === undefined ? topic : '', topic + ' '.repeat(prng.int(0, 40)), fields)
+      clients.forEach((c, i) => {
+        for (const packet of c.takeAll()) {
+          if (packet.cmd === 'pubrel') c.sendPubcomp(packet.packetId)
+          if (packet.cmd !== 'publish') continue
+          assert.is(packet.topic, text(packet.payload).trimEnd(), `seed ${seed}`)
+          if (packet.aliased) aliased++
+          if (prng.chance(0.2)) continue
+          if (packet.qos === 1) c.sendPuback(packet.packetId)
+          if (packet.qos === 2) c.sendPubrec(packet.packetId)
+        }
+        assert.is(c.fault, null)
+        if (!prng.chance(0.02)) return
+        if (prng.chance(0.5)) c.drop()
+        const again = connect(`c${i}`, maxima[i] as number)
+        clients[i] = again
+        if (!again.present) again.sendSubscribe('plant/#', prng.pick([0, 1, 2]))
+      })
+    }
+  }
+  assert.ok(aliased > 1000, `${aliased} came by alias alone`)
 })
 
 test.run()
