@@ -18,7 +18,7 @@ export function onPublish(c: Connection, view: PublishView): void {
     if (!resolveAlias(c, view)) return
   } else if (c.topic === null || !sameBytes(c.topic, view.buf, view.topicStart, view.topicEnd)) {
     const topic = broker.topics.internBytes(view.buf, view.topicStart, view.topicEnd)
-    if (!fits(c, topic)) return
+    if (!fits(c, view, topic)) return
     c.topic = topic
   }
   if (c.topic?.reserved === true) return refused(c, view)
@@ -76,7 +76,7 @@ function resolveAlias(c: Connection, view: PublishView): boolean {
     return topic !== undefined
   }
   const topic = topics.internBytes(buf, topicStart, topicEnd)
-  if (!fits(c, topic)) return false
+  if (!fits(c, view, topic)) return false
   c.topic = topic
   if (c.aliasesIn.set(topicAlias, topic)) return true // [MQTT-3.3.2-12]
   c.fail(Reason.quotaExceeded, 'topic aliases for too many bytes of topic names')
@@ -92,11 +92,12 @@ function refused(c: Connection, view: PublishView): void {
   writeAck(c.writer(type), type, view.packetId, Reason.notAuthorized, c.version) // [MQTT-3.1.1/3.3.5-2]
 }
 
-/** @returns false where the client has failed by it */
-function fits(c: Connection, topic: TopicRef): boolean {
+/** @returns false where the publish is refused for its topic name */
+function fits(c: Connection, view: PublishView, topic: TopicRef): boolean {
   const { topicLevelsMax, topicBytesMax } = c.broker.policy
   if (topic.levels <= topicLevelsMax && topic.bytes.length <= topicBytesMax) return true
-  c.fail(Reason.topicNameInvalid, 'topic name is longer or deeper than allowed')
+  c.broker.count('dropped_topic_name')
+  refusePublish(c, view, Reason.topicNameInvalid, 'topic name is longer or deeper than allowed')
   return false
 }
 

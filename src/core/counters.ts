@@ -46,6 +46,7 @@ export const COUNTERS: Readonly<Record<string, string>> = {
   dropped_retained_full: 'not retained, the retained store was full',
   dropped_slow_reader: 'QoS 0, the client did not read fast enough',
   dropped_sys_topic: 'published to $SYS, which is the broker’s own',
+  dropped_topic_name: 'refused, the topic name was longer or deeper than allowed',
   dropped_too_large: 'above the Maximum Packet Size of the client',
 
   merged_contained: 'nothing new',

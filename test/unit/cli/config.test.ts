@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { OperatorFault } from '../../../src/base/fault.ts'
+import { LIMITS } from '../../../src/base/limits.ts'
 import { readConfig } from '../../../src/cli/config.ts'
 import { SETTINGS } from '../../../src/cli/settings.ts'
 import { assert, suite } from '../../support/suite.ts'
@@ -44,6 +45,38 @@ test('without any settings: a lone node on the usual ports', () => {
   assert.is(node.allowAnonymous, false)
   assert.is(node.retainAvailable, true)
   assert.is.not(node.nonce, read([]).node.nonce)
+})
+
+test('every limit has its flag, and without it the default of base/limits.ts', () => {
+  const flags: [string, string, keyof ReturnType<typeof read>['node'], unknown, unknown][] = [
+    ['max-packet-bytes', '16777216', 'packetBytesMax', 16_777_216, LIMITS.packetBytesMax],
+    ['max-queued-messages', '7', 'queuedMessagesMax', 7, LIMITS.queuedMessagesMax],
+    ['max-queued-bytes', '4096', 'queuedBytesMax', 4096, LIMITS.queuedBytesMax],
+    ['max-queued-bytes-total', '1048576', 'queuedBytesTotalMax', 1_048_576, LIMITS.queuedBytesTotalMax],
+    ['queue-full', 'drop-oldest', 'queueFull', 'drop-oldest', 'drop-newest'],
+    ['max-inflight-messages', '20', 'inflightMax', 20, 0],
+    ['max-connections', '9', 'connectionsMax', 9, LIMITS.connectionsMax],
+    ['connect-timeout-ms', '500', 'connectTimeoutMs', 500, LIMITS.connectTimeoutMs],
+    ['receive-maximum', '10', 'receiveMaximum', 10, LIMITS.receiveMaximum],
+    ['max-session-expiry', '60', 'sessionExpiryMax', 60, LIMITS.sessionExpiryMax],
+    ['max-keep-alive', '60', 'keepAliveMax', 60, 0],
+    ['max-qos', '1', 'qosMax', 1, 2],
+    ['max-retained-messages', '0', 'retainedMessagesMax', 0, LIMITS.retainedMessagesMax],
+    ['max-retained-bytes', '99', 'retainedBytesMax', 99, LIMITS.retainedBytesMax],
+    ['max-subscriptions', '3', 'subscriptionsMax', 3, LIMITS.subscriptionsPerSessionMax],
+    ['max-topic-levels', '8', 'topicLevelsMax', 8, LIMITS.topicLevelsMax],
+    ['max-topic-bytes', '256', 'topicBytesMax', 256, LIMITS.topicBytesMax],
+    ['max-client-id-bytes', '23', 'clientIdBytesMax', 23, LIMITS.clientIdBytesMax],
+  ]
+  for (const [flag, value, field, given, initial] of flags) {
+    assert.is(read([`--${flag}`, value]).node[field], given, flag)
+    assert.is(read([]).node[field], initial, flag)
+  }
+  assert.equal([read([]).node.queueQos0, read(['--queue-qos0']).node.queueQos0], [false, true])
+  assert.is(read([]).node.clientIdPattern, null)
+  const pattern = read(['--client-id-pattern', 'meter-\\d+|gate']).node.clientIdPattern
+  for (const id of ['meter-12', 'gate']) assert.ok(pattern?.test(id), id)
+  for (const id of ['meter-', 'xmeter-1', 'gates', 'meter-1\nx', '']) assert.not(pattern?.test(id), id)
 })
 
 test('a pair on loopback needs no secret, any other does', () => {
@@ -156,6 +189,19 @@ const wrong: [string[], RegExp][] = [
   [['--response-information', 'x'.repeat(257)], /^--response-information: must be at most 256 characters/],
   [['--receive-maximum', '0'], /^--receive-maximum: /],
   [['--max-packet-bytes', '1e6'], /^--max-packet-bytes: /],
+  [['--max-packet-bytes', '16777217'], /^--max-packet-bytes: "16777217" is not a whole number from 128 to 16777216/],
+  [['--queue-full', 'drop'], /^--queue-full: "drop" is not drop-newest, drop-oldest or disconnect/],
+  [['--max-queued-messages', '0'], /^--max-queued-messages: /],
+  [['--max-queued-bytes-total', '5'], /^--max-queued-bytes-total: "5" is not a whole number from 1048576 to /],
+  [['--max-inflight-messages', '16384'], /^--max-inflight-messages: "16384" is not a whole number from 1 to 16383/],
+  [['--max-topic-levels', '129'], /^--max-topic-levels: "129" is not a whole number from 1 to 128/],
+  [['--max-topic-bytes', '65536'], /^--max-topic-bytes: /],
+  [['--max-client-id-bytes', '0'], /^--max-client-id-bytes: /],
+  [['--client-id-pattern', 'a('], /^--client-id-pattern: "a\(" is not a regular expression/],
+  [['--connect-timeout-ms', '5'], /^--connect-timeout-ms: /],
+  [['--max-retained-messages', '-1'], /^--max-retained-messages: /],
+  [['--max-retained-bytes', 'x'], /^--max-retained-bytes: /],
+  [['--max-subscriptions', '1.5'], /^--max-subscriptions: /],
   [['--log-level', 'loud'], /^--log-level: "loud" is not error, warn, info or debug/],
   [['--log-format', 'xml'], /^--log-format: "xml" is not text or json/],
   [['--config', join(dir, 'none')], /^--config: cannot read/],
