@@ -246,10 +246,10 @@ export class Shares implements Judge<Subscription> {
     for (const [share, client] of picks) {
       const session = node.sessions.get(client)
       const sub = session?.durable ? session.subscriptions.get(share) : undefined
-      const want = sub === undefined ? null : wantOf(sub, message)
-      if (sub !== undefined && want !== null) {
-        if (!sub.session.mine) node.router.shadow(sub.session, message, want, share)
-        else if (!node.sessions.has(sub.session, message, share)) this.give(sub, message, null)
+      if (sub !== undefined) {
+        // With QoS 0 it may have had it. And a session that has come here since brought along what was meant for it.
+        const want = wantOf(sub, message)
+        if (want !== null && !sub.session.mine) node.router.shadow(sub.session, message, want, share)
         continue
       }
       const group = node.sessions.groups.get(share)
