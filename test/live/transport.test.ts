@@ -22,7 +22,7 @@ test.after(async ({ node, folder }) => {
 })
 
 for (const [version, tag] of [
-  [5, '[MQTT-4.2-1]'],
+  [5, '[MQTT-4.2.0-1]'],
   [4, '[MQTT-3.1.1/7.1.1-1] 3.1.1:'],
 ] as const) {
   const none = version === 5 ? [0] : []
