@@ -95,15 +95,15 @@ function endings(w: AnyBroker): SpecClient[] {
   return [first, silent, ...faulty]
 }
 
-alone('[MQTT-3.14.2-1]', 'reasons of the server are those of DISCONNECT', (w) => {
+everywhere('[MQTT-3.14.2-1]', 'reasons of the server are those of DISCONNECT', (w) => {
   for (const c of endings(w)) assert.ok(OF_SERVER.includes(c.expect('disconnect').reason))
 })
 
-alone('[MQTT-3.14.2-2]', 'no DISCONNECT of the server has a session expiry', (w) => {
+everywhere('[MQTT-3.14.2-2]', 'no DISCONNECT of the server has a session expiry', (w) => {
   for (const c of endings(w)) assert.is(c.expect('disconnect').sessionExpiry, undefined)
 })
 
-alone(
+everywhere(
   '[MQTT-3.14.4-1] [MQTT-3.14.4-2] [MQTT-4.13.2-1]',
   'DISCONNECT is the last that the server says, and it closes',
   (w) => {

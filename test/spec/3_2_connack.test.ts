@@ -32,7 +32,7 @@ everywhere(
   },
 )
 
-alone(
+everywhere(
   { 5: '[MQTT-3.2.0-2] [MQTT-3.2.2-1]', 4: '[MQTT-3.1.1/3.2.0-1]' },
   'one CONNACK, its flags 0 but for session present',
   (w, version) => {
@@ -122,12 +122,12 @@ alone('[MQTT-3.14.0-1]', 'who is refused is not told with DISCONNECT', (w) => {
 // ---- a server that does less
 
 for (const qosMax of [0, 1] as const)
-  alone(
+  everywhere(
     '[MQTT-3.2.2-9] [MQTT-3.2.2-10] [MQTT-3.2.2-11] [MQTT-3.2.2-12]',
     `Maximum QoS ${qosMax} is told, SUBSCRIBE of any QoS is taken, what is above is refused`,
     (w) => {
-      const c = w.open('c')
-      c.sendConnect()
+      let c = w.open('c')
+      c.sendConnect(kept(5))
       assert.is(c.expect('connack').maximumQos, qosMax)
       for (const qos of [0, 1, 2] as const) assert.equal(c.subscribe(`t${qos}`, qos), [Math.min(qos, qosMax)])
       for (let qos = qosMax + 1; qos <= 2; qos++) {
@@ -140,6 +140,10 @@ for (const qosMax of [0, 1] as const)
         assert.ok(heir.closed)
       }
       c.expectNothing()
+      c.drop()
+      c = w.connect('c', kept(5))
+      for (const qos of [0, 1] as const) if (qos <= qosMax) w.connect('q').publish('t2', 'x', { qos })
+      while (c.inbox.length > 0) assert.ok(c.take().qos <= qosMax)
     },
     { qosMax },
   )
@@ -177,12 +181,13 @@ alone(
   { retainAvailable: false, qosMax: 1 },
 )
 
-alone(
+everywhere(
   '[MQTT-3.2.2-15]',
   'a packet larger than the server said it takes: 0x95, closed, and nobody hears of it',
   (w) => {
-    const other = w.connect('other')
+    let other = w.connect('other', kept(5))
     other.subscribe('t')
+    other = w.move(other)
     const c = w.open('c')
     c.sendConnect()
     assert.is(c.expect('connack').maximumPacketSize, 200)

@@ -88,12 +88,13 @@ alone(
   },
 )
 
-alone(
+everywhere(
   { 5: '[MQTT-3.3.2-2] [MQTT-4.7.0-1]', 4: '[MQTT-3.1.1/3.3.2-2] [MQTT-3.1.1/4.7.1-1]' },
   'a wildcard in a topic name closes the connection, also in that of a will',
   (w, version) => {
-    const other = w.connect('other', { version })
+    let other = w.connect('other', kept(version))
     other.subscribe('#')
+    other = w.move(other)
     for (const topic of ['#', '+', 'a/#', 'a/+/b', 'a+', '#a']) {
       const c = w.connect('c', { version })
       c.sendPublish(topic, 'x')
