@@ -16,7 +16,7 @@ import {
 import { writeAck } from '../wire/encoder.ts'
 import { PacketType } from '../wire/packet.ts'
 import { Failure } from './failure.ts'
-import { type Message, MqttOutbox } from './mqtt_outbox.ts'
+import { type Message, MqttOutbox, type OnPublished } from './mqtt_outbox.ts'
 import { fatalRefusal, refusalText } from './refusal.ts'
 
 const DIAL_MS_MAX = 5000
@@ -27,9 +27,8 @@ export type ClientEvents = {
   onConnected(sessionPresent: boolean, again: boolean): void
   /** @returns false to leave it unacknowledged */
   onMessage(message: Delivery): boolean
-  onSuback(codes: readonly number[]): void
-  /** The server has taken it; `reason` as in the acknowledgement, 0 with QoS 0. */
-  onPublished(message: Message, reason: number): void
+  onSuback(codes: readonly number[], words?: string): void
+  readonly onPublished: OnPublished
   /** Everything that has just arrived has been handed over, and its acknowledgements not been sent yet. */
   onBatch(): void
   /** Nothing can be done any more. */
@@ -59,7 +58,7 @@ export class MqttClient {
     this.connect = connect
     this.dialer = dialer
     this.events = events
-    this.outbox = new MqttOutbox(this.out, connect.version, (message, reason) => events.onPublished(message, reason))
+    this.outbox = new MqttOutbox(this.out, connect.version, events.onPublished)
   }
 
   start(): void {
@@ -179,20 +178,20 @@ export class MqttClient {
         break
       case 'puback':
       case 'pubcomp':
-        this.outbox.finish(packet.packetId, packet.reason)
+        this.outbox.finish(packet.packetId, packet.reason, packet.reasonString)
         break
       case 'pubrec':
-        this.outbox.onPubrec(packet.packetId, packet.reason)
+        this.outbox.onPubrec(packet.packetId, packet.reason, packet.reasonString)
         break
       case 'pubrel':
         this.incoming.delete(packet.packetId)
         writeAck(this.out, PacketType.pubcomp, packet.packetId, 0, this.connect.version)
         break
       case 'suback':
-        this.events.onSuback(packet.codes)
+        this.events.onSuback(packet.codes, packet.reasonString)
         break
       case 'disconnect':
-        this.lose(refusalText(packet.reason, 5))
+        this.lose(refusalText(packet.reason, 5, packet.reasonString))
         break
       default:
     }
@@ -201,7 +200,7 @@ export class MqttClient {
   private onConnack(packet: ServerPacket & { cmd: 'connack' }): void {
     const { version } = this.connect
     if (packet.reason !== 0) {
-      const text = `connection refused: ${refusalText(packet.reason, version)}`
+      const text = `connection refused: ${refusalText(packet.reason, version, packet.reasonString)}`
       if (!this.everConnected || fatalRefusal(packet.reason, version))
         this.events.onFailed(new Failure(text, packet.reason))
       else this.lose(text)

@@ -21,17 +21,19 @@ export type Message = {
 /** `released`: PUBREC has come, the message itself is no longer needed. */
 type Outgoing = { readonly message: Message; released: boolean }
 
+/** The server has taken it; `reason` as in the acknowledgement, 0 with QoS 0, `words` what it says more of a refusal. */
+export type OnPublished = (message: Message, reason: number, words?: string) => void
+
 export class MqttOutbox {
   private readonly out: ByteWriter
   private readonly version: Version
-  private readonly onPublished: (message: Message, reason: number) => void
+  private readonly onPublished: OnPublished
   private readonly outgoing = new Map<number, Outgoing>()
   private waiting: Message[] = []
   private lastPacketId = 0
   private inflightMax = INFLIGHT_MAX
 
-  /** @param onPublished the server has taken it; `reason` as in the acknowledgement, 0 with QoS 0 */
-  constructor(out: ByteWriter, version: Version, onPublished: (message: Message, reason: number) => void) {
+  constructor(out: ByteWriter, version: Version, onPublished: OnPublished) {
     this.out = out
     this.version = version
     this.onPublished = onPublished
@@ -66,9 +68,9 @@ export class MqttOutbox {
     }
   }
 
-  onPubrec(packetId: number, reason: number): void {
+  onPubrec(packetId: number, reason: number, words?: string): void {
     if (reason >= Reason.unspecifiedError) {
-      this.finish(packetId, reason)
+      this.finish(packetId, reason, words)
       return
     }
     const item = this.outgoing.get(packetId)
@@ -83,11 +85,11 @@ export class MqttOutbox {
   }
 
   /** PUBACK, PUBCOMP or a refusal. */
-  finish(packetId: number, reason: number): void {
+  finish(packetId: number, reason: number, words?: string): void {
     const item = this.outgoing.get(packetId)
     if (item === undefined) return
     this.outgoing.delete(packetId)
-    this.onPublished(item.message, reason)
+    this.onPublished(item.message, reason, words)
   }
 
   nextPacketId(): number {

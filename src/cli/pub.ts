@@ -135,9 +135,9 @@ class Publisher {
       onConnected: () => this.connected.resolve(),
       onMessage: () => true,
       onSuback: () => {},
-      onPublished: (message, reason) => {
+      onPublished: (message, reason, words) => {
         if (reason >= 0x80)
-          this.refused = `the server refused the message on ${message.topic}: ${refusalText(reason, connect.version)}`
+          this.refused = `the server refused the message on ${message.topic}: ${refusalText(reason, connect.version, words)}`
         this.onRoom?.()
         this.onRoom = null
       },

@@ -10,12 +10,15 @@ const V3 = [
   'not authorized',
 ]
 
-export function refusalText(reason: number, version: number): string {
+/** @param words the server's own */
+export function refusalText(reason: number, version: number, words?: string): string {
   if (version !== 5) return V3[reason] ?? `return code ${reason}`
   const name = Object.entries(Reason).find(([, code]) => code === reason)?.[0]
-  return name === undefined
-    ? `reason 0x${reason.toString(16)}`
-    : name.replaceAll(/[A-Z0-9]+/g, (part) => ` ${part.toLowerCase()}`)
+  const text =
+    name === undefined
+      ? `reason 0x${reason.toString(16)}`
+      : name.replaceAll(/[A-Z0-9]+/g, (part) => ` ${part.toLowerCase()}`)
+  return words === undefined || words === '' ? text : `${text}: ${words}`
 }
 
 /** True where the same CONNECT will be refused again. */

@@ -114,7 +114,7 @@ class Subscriber {
     this.client = new MqttClient({ host, port }, connect, ws ? pipesWs : await loadPipes(), {
       onConnected: (sessionPresent, again) => this.onConnected(sessionPresent, again),
       onMessage: (message) => this.onMessage(message),
-      onSuback: (codes) => this.onSuback(codes),
+      onSuback: (codes, words) => this.onSuback(codes, words),
       onPublished: () => {},
       onBatch: () => this.onBatch(),
       onFailed: (failure) => this.fail(failure),
@@ -138,12 +138,14 @@ class Subscriber {
     if (this.subscriptions.length > 0) this.client.subscribe(this.subscriptions, id)
   }
 
-  private onSuback(codes: readonly number[]): void {
+  private onSuback(codes: readonly number[], words?: string): void {
     const { connect, quiet, topics, values } = this.given
     const refused = codes.flatMap((code, i) =>
       code >= 0x80 ? [`${topics[i]} (${refusalText(code, connect.version)})`] : [],
     )
-    if (refused.length > 0 && !quiet) process.stderr.write(`tandemq: subscription refused: ${refused.join(', ')}\n`)
+    const more = words === undefined ? '' : `: ${words}`
+    if (refused.length > 0 && !quiet)
+      process.stderr.write(`tandemq: subscription refused: ${refused.join(', ')}${more}\n`)
     if (refused.length === codes.length) this.fail(new Failure(''))
     else if (values.has('exit-after-subscribe')) this.enough = true
   }

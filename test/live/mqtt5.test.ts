@@ -1,9 +1,12 @@
 // MQTT 5.0, live: MQTT.js against two real nodes: topic aliases both ways, response information, reasons in words, server reference.
 // timeout: 120 s
 
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import process from 'node:process'
 import mqtt, { type IClientOptions, type MqttClient as JsClient } from 'mqtt'
 import type { IPublishPacket, Packet } from 'mqtt-packet'
-import { Folder, freePorts, type NodePlace, NodeProcess } from '../support/processes.ts'
+import { Folder, freePorts, type NodePlace, NodeProcess, Proc } from '../support/processes.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('MQTT 5.0, live')
@@ -18,7 +21,7 @@ class Pair implements AsyncDisposable {
   private constructor(a: NodePlace, b: NodePlace) {
     const flags = (other: NodePlace) => [
       ...['--server-reference', `127.0.0.1:${other.mqtt}`],
-      ...['--response-information', 'answers/%c/', '--validate-utf8-payload'],
+      ...['--response-information', 'answers/%c/', '--validate-utf8-payload', '--max-topic-levels', '5'],
     ]
     this.a = new NodeProcess(a, b, this.folder.path, flags(b))
     this.b = new NodeProcess(b, a, this.folder.path, flags(a))
@@ -36,6 +39,13 @@ class Pair implements AsyncDisposable {
     await pair.a.until('synced')
     await pair.b.until('synced')
     return pair
+  }
+
+  /** A file that is no text. */
+  notText(): string {
+    const file = join(this.folder.path, 'bytes')
+    writeFileSync(file, Uint8Array.of(0xff))
+    return file
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -109,7 +119,7 @@ test('MQTT.js uses topic aliases towards the one node and understands those of t
   await Promise.all([sub.endAsync(), pub.endAsync()])
 })
 
-test('MQTT.js is told where answers go, why a payload is refused, and where to go when its node leaves', async () => {
+test('MQTT.js and tandemq are told where answers go, why a payload is refused, and where to go when its node leaves', async () => {
   await using pair = await Pair.start()
   const [client, connack] = await connect(pair.a, 'c1', { properties: { requestResponseInformation: true } })
   assert.is(connack.properties?.responseInformation, 'answers/c1/')
@@ -119,6 +129,20 @@ test('MQTT.js is told where answers go, why a payload is refused, and where to g
   const [puback] = (await refused) as [Packet & { cmd: 'puback' }]
   assert.is(puback.reasonCode, 0x99)
   assert.is(puback.properties?.reasonString, 'payload is not UTF-8')
+  const port = `${pair.a.place.mqtt}`
+  const format = ['-D', 'publish', 'payload-format-indicator', '1']
+  for (const [words, args] of [
+    [/filter 1: not well formed, too long, or of too many levels/, ['sub', '-p', port, '-V', '5', '-t', 'a/b/c/d/e/f']],
+    [/payload is not UTF-8/, ['pub', '-p', port, '-q', '1', '-t', 't', '-f', pair.notText(), ...format]],
+  ] as const) {
+    const proc = new Proc(process.execPath, [
+      ...('Deno' in globalThis ? ['run', '-A', '--no-lock'] : []),
+      'src/main.ts',
+      ...args,
+    ])
+    assert.is.not(await proc.ended, 0)
+    assert.match(proc.log, words)
+  }
   const goodbye = received(client, 'disconnect')
   const ended = pair.a.terminate()
   const [disconnect] = (await goodbye) as [Packet & { cmd: 'disconnect' }]
