@@ -75,6 +75,8 @@ export class Cluster {
   readonly faults: FaultClass = { crash: 0, cut: 0, pause: 0, wipe: 0, lone: 0, drain: 0, split: 0, double: 0 }
   /** Time of the last hand-over, change of mode or the like: where crashes hurt. */
   hotAt = 0
+  /** ... when messages changed members: rarer, and sooner over. */
+  dealtAt = Number.NEGATIVE_INFINITY
   /** The two could not talk and may have gone on alone: what was subscribed at one meanwhile, the other did not know. */
   partedAt = Number.POSITIVE_INFINITY
   joinedAt = Number.NEGATIVE_INFINITY
@@ -153,7 +155,7 @@ export class Cluster {
   heat(node: SimNode): void {
     const metrics = node.core?.metrics
     const moved = metrics === undefined ? 0 : metrics.get('shared_bounced') + metrics.get('shared_dealt')
-    if (moved > (this.moved.get(node) ?? 0)) this.hotAt = this.world.now
+    if (moved > (this.moved.get(node) ?? 0)) this.dealtAt = this.world.now
     this.moved.set(node, moved)
   }
 

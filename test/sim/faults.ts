@@ -63,8 +63,9 @@ export class Faults {
 
   private maybeCrash(): void {
     const { rates, cluster } = this
-    const hot = rates.aimed && this.world.now - cluster.hotAt < 8 + cluster.profile.linkLatency.baseMs
-    if (!this.hits(hot ? rates.crash * 10 : rates.crash)) return
+    const since = (at: number): boolean => this.world.now - at < 8 + cluster.profile.linkLatency.baseMs
+    const heat = !rates.aimed ? 1 : since(cluster.dealtAt) ? 40 : since(cluster.hotAt) ? 10 : 1
+    if (!this.hits(heat * rates.crash)) return
     const node = this.world.prng.pick(cluster.nodes)
     if (!this.mayCrash(node)) return
     const other = cluster.other(node)

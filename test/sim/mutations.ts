@@ -19,8 +19,8 @@ const BEST: Readonly<Record<string, readonly ProfileName[]>> = {
   helloMode: ['pauses', 'blips'],
   helloDecide: ['pauses', 'crashes'],
   shareReroute: ['crashes', 'losses', 'aimed'],
-  shareBounceGate: ['aimed', 'crashes', 'losses'],
-  shareDealGate: ['aimed', 'crashes', 'losses'],
+  shareBounceGate: ['aimed'],
+  shareDealGate: ['aimed'],
 }
 
 /** @returns exit code: 1 when some rule's absence went unnoticed */

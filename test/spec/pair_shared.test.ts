@@ -249,4 +249,17 @@ rule(null, 'a drained node leaves nothing behind', (world, here, there) => {
   assert.equal(got.sort(), sent)
 })
 
+test('beside a node of a release without shared subscriptions each one shares among its own members', () => {
+  const world = new TwoNodes()
+  const { a, b } = world
+  for (const node of [a, b]) node.pairing.features = 0
+  const [here, there] = [world.connect(a, 'here'), world.connect(b, 'there')]
+  here.subscribe('$share/g/t', 1)
+  there.subscribe('$share/g/t', 1)
+  assert.is(a.sessions.groups.get('$share/g/t')?.members.length, 1, 'it is not told of members')
+  const p = world.connect(a, 'p')
+  for (const text of ['1', '2', '3']) p.publish('t', text, { qos: 1 })
+  assert.equal([payloads(here), payloads(there)], [['1', '2', '3'], []])
+})
+
 test.run()
