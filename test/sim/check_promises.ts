@@ -90,6 +90,9 @@ function waiting(cluster: Cluster, msg: Msg): string[] {
   for (const account of cluster.history.accounts.values()) {
     if (account.seen.has(msg.i) || account.lost.has(msg.i) || account.shared || !account.conns.some((c) => c.lasting))
       continue
+    // Its session may have ended, and its next CONNECT may be on its way.
+    const lives = account.expirySec >= 0xffff_ffff ? Number.POSITIVE_INFINITY : account.expirySec * 980
+    if (cluster.world.now - account.offlineSince > lives) continue
     if (account.owed(msg, msg.sent, cluster.world.now) !== null) found.push(account.id)
   }
   return found
