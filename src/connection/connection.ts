@@ -262,6 +262,12 @@ export class Connection implements PacketSink, Attachment {
     return waits
   }
 
+  /** More than enough waits: the socket is offered it before the end of the turn. @returns false where it does not take it */
+  relieve(): boolean {
+    if (!this.blocked) this.flush()
+    return this.outBytes <= LIMITS.outBytesQos0Max
+  }
+
   writable(): void {
     this.blocked = false
     if (this.out !== null && !this.isDirty) this.broker.dirty(this)

@@ -74,7 +74,7 @@ export function pump(c: Connection, session: Session): void {
   const { broker } = c
   if (c.state !== 'open' || c.version === 0) return
   if (c.again.length > 0) sendAgain(c, session, c.version)
-  while (session.queue.waiting > 0 && c.hasWindow(session)) {
+  while (session.queue.waiting > 0 && c.again.length === 0 && c.outBytes < LIMITS.outBytesPumpMax) {
     const entry = session.queue.nextWaiting()
     if (entry === null) return
     const { message } = entry
@@ -83,6 +83,7 @@ export function pump(c: Connection, session: Session): void {
       broker.done(session, entry)
       continue
     }
+    if (entry.qos > 0 && session.inflight.size >= c.window) return
     if (message.commit > broker.released) return broker.pumpAfter(session, message.commit)
     if (room(c, entry, c.version) < 0) {
       broker.count('dropped_too_large') // [MQTT-3.1.2-24], [MQTT-3.1.2-25]

@@ -50,7 +50,7 @@ export class Delivery {
     many: boolean,
     share: string | null,
   ): Entry | null {
-    const { node, pub } = this
+    const { node } = this
     const c = s.attachment as Connection | null
     const early = commit > node.turns.released
     if (qos === 0 && c !== null && !early && s.queue.waitingQos0 === 0) {
@@ -70,6 +70,19 @@ export class Delivery {
       this.send(c, qos, allocateUnkept(s, qos, node.rules), retain, ids, many)
       return null
     }
+    return this.queue(s, qos, retain, ids, commit, share)
+  }
+
+  /** To the session's queue, though it might be sent at once. Parameters as of deliver() */
+  queue(
+    s: Session,
+    qos: QoS,
+    retain: boolean,
+    ids: readonly number[] | null,
+    commit: number,
+    share: string | null,
+  ): Entry | null {
+    const { node, pub } = this
     if (!node.queues.admits(s, pub.bytes)) {
       node.queues.lost(s.clientId, pub.buf.subarray(pub.payloadStart, pub.payloadEnd))
       return null
@@ -79,7 +92,7 @@ export class Delivery {
     const passing = qos === 0 && !(s.durable && node.config.queueQos0)
     const pos = s.nextPos
     const entry = node.sessions.enqueue(s, { message, pos, qos, retain, subscriptionIds: ids, share }, passing)
-    if (c !== null) node.pump(s)
+    if (s.attachment !== null) node.pump(s)
     return entry
   }
 
@@ -103,7 +116,7 @@ export class Delivery {
   send(c: Connection, qos: QoS, packetId: number, retain: boolean, ids: readonly number[] | null, many: boolean): void {
     if (c.state !== 'open') return
     if (qos === 0) {
-      if (c.outBytes > LIMITS.outBytesQos0Max) return this.node.metrics.add('dropped_slow_reader')
+      if (c.outBytes > LIMITS.outBytesQos0Max && !c.relieve()) return this.node.metrics.add('dropped_slow_reader')
       if (this.tooLarge(c, 0, ids)) return
     }
     const alias = c.aliasesOut === null ? 0 : c.aliasesOut.choose(this.pub.topic, this.room(c, qos, ids))

@@ -23,7 +23,7 @@ export class Entry {
   gone = false
   /** Its sent mark waits to be told to the peer. */
   lazy = false
-  /** QoS 0 that only waits for its turn: neither peer nor disk hears of it, and it ends with the connection. */
+  /** QoS 0 that only waits for its turn or for its socket: neither peer nor disk hears of it, and it ends with the connection. */
   readonly passing: boolean
 
   constructor(
@@ -59,7 +59,7 @@ export class Queue {
   /** Of these, what is not under way: the operator's limits are about them. */
   waiting = 0
   waitingBytes = 0
-  /** Of what waits: QoS 0 that is kept; live messages of QoS 0 must not overtake it. */
+  /** Of what waits: QoS 0, which live messages of QoS 0 must not overtake. */
   waitingQos0 = 0
   /** Monotonic ms before which nothing of it expires; Infinity: nothing expires at all. */
   expiresAt = Number.POSITIVE_INFINITY
@@ -158,13 +158,13 @@ export class Queue {
     this.bytes += bytes
     this.waiting++
     this.waitingBytes += bytes
-    if (entry.qos === 0 && !entry.passing) this.waitingQos0++
+    if (entry.qos === 0) this.waitingQos0++
     if (expiresAt < this.expiresAt) this.expiresAt = expiresAt
   }
 
   private leavesWaiting(entry: Entry): void {
     this.waiting--
     this.waitingBytes -= entry.message.bytes
-    if (entry.qos === 0 && !entry.passing) this.waitingQos0--
+    if (entry.qos === 0) this.waitingQos0--
   }
 }

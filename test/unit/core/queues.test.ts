@@ -1,7 +1,9 @@
 // Queues: what happens at the bounds of a session's queue, alone and in a pair: who gives way, what is told, what stays in order.
 
+import { ByteWriter, utf8 } from '../../../src/base/bytes.ts'
 import { LIMITS } from '../../../src/base/limits.ts'
 import type { BrokerNode } from '../../../src/core/node.ts'
+import { writePublish } from '../../../src/wire/encoder.ts'
 import { OneNode, type SpecClient, TwoNodes } from '../../support/one_node.ts'
 import { assert, suite } from '../../support/suite.ts'
 
@@ -190,6 +192,69 @@ test('with queue-qos0 a message of QoS 0 waits at both nodes, moves with its ses
   world.connect(world.a, 'c', kept).expectNothing()
   world.settle()
   assert.is(digests(world, 'c')[0], digests(world, 'c')[1])
+})
+
+// ---- slow readers
+
+test('a reader is slow when its socket takes no more, not when much comes at once', () => {
+  const world = new OneNode()
+  const c = world.connect('c')
+  c.subscribe('t')
+  const p = world.connect('p')
+  const bytes = new ByteWriter(1024)
+  const payload = new Uint8Array(MIB)
+  for (let i = 0; i < 12; i++)
+    writePublish(bytes, 5, utf8('t'), payload, 0, payload.length, 0, false, false, 0, null, -1, null, 0)
+  p.raw(bytes.take())
+  assert.is(c.takeAll().length, 12)
+  assert.is(world.metric('dropped_slow_reader'), 0)
+})
+
+test('a slow reader loses its own messages of QoS 0 only', () => {
+  const world = new OneNode()
+  const [slow, fast] = [world.connect('slow'), world.connect('fast')]
+  for (const c of [slow, fast]) {
+    c.subscribe('zero', 0)
+    c.subscribe('one', 1)
+  }
+  slow.room = 0
+  const p = world.connect('p')
+  for (let i = 0; i < 10; i++) {
+    p.publish('zero', `${i}`.padEnd(MIB))
+    p.publish('one', `${i}`.padEnd(1000), { qos: 1 })
+  }
+  assert.is(consume(fast).length, 20)
+  assert.ok(world.metric('dropped_slow_reader') > 0)
+  slow.unblock()
+  const got = consume(slow)
+  assert.equal(
+    got.filter((text) => text.length === 1000).map((text) => text.trim()),
+    numbers(0, 10),
+  )
+})
+
+test('retained messages of QoS 0 beyond what a socket takes wait for it, and live ones wait behind them', () => {
+  for (const fields of [{}, kept]) {
+    const world = new OneNode()
+    const p = world.connect('p')
+    for (let i = 0; i < 12; i++) p.publish(`r/${i}`, `${i}`.padEnd(MIB), { retain: true })
+    const c = world.connect('c', fields)
+    c.room = 100
+    c.sendSubscribe('#')
+    p.publish('r/11', 'live')
+    c.unblock()
+    c.expect('suback')
+    assert.equal(
+      consume(c).map((text) => text.trim()),
+      [...numbers(0, 12), 'live'],
+    )
+    assert.is(world.metric('dropped_slow_reader'), 0)
+    // ... and are no part of the session.
+    c.room = 100
+    c.sendSubscribe('r/+')
+    c.drop()
+    assert.is(world.node.sessions.get('c')?.queue.count ?? 0, 0)
+  }
 })
 
 // ---- two nodes
