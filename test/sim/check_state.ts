@@ -19,11 +19,25 @@ export class StateChecks {
   }
 
   start(): void {
-    for (const node of this.cluster.nodes)
+    for (const node of this.cluster.nodes) {
       node.onDrained = (n) => {
         this.cluster.heat(n)
         this.sample(n)
       }
+      node.onLog = (name, fields) => {
+        if (name === 'session_expired') this.expired(node, String(fields['client']))
+      }
+    }
+  }
+
+  /** Invariant 27: only the owner's clock ends a session. */
+  private expired(node: SimNode, client: string): void {
+    const own = node.core?.pairing
+    const other = this.cluster.other(node).core
+    if (own?.mode !== 'SYNC' || other?.mode !== 'SYNC' || other.boot !== own.peerBoot) return
+    const session = other.sessions.get(client)
+    if (session?.durable && session.mine)
+      this.cluster.violate('27', `${node.name} lets ${client} expire, which the other node owns`)
   }
 
   /** Between two turns of the node, now and then. */

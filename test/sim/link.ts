@@ -156,7 +156,12 @@ export class Link implements LinkHost {
       to.node.event(to.life, (core) => core.linkClosed('closed by the peer'))
       return
     }
-    if (current && to.open) to.node.event(to.life, (core) => core.linkData(chunk))
+    if (current && to.open) {
+      to.node.event(to.life, (core) => {
+        core.linkData(chunk)
+        to.node.onApplied(core)
+      })
+    }
     if (from.tall && from.out.size < HELD_BYTES / 2) {
       from.tall = false
       if (this.held.get(from.node) === transport) from.node.event(from.life, (core) => core.linkWritable())

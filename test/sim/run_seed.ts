@@ -4,6 +4,7 @@ import { checkDelivery } from './check_delivery.ts'
 import { checkRetained } from './check_retained.ts'
 import { checkShares } from './check_shares.ts'
 import { StateChecks } from './check_state.ts'
+import { watchStreams } from './check_stream.ts'
 import { checkWills } from './check_wills.ts'
 import { Client } from './client.ts'
 import { drawClients, drawMembers } from './client_spec.ts'
@@ -59,6 +60,7 @@ export function runSeed(options: RunOptions): RunResult {
   const states = new StateChecks(cluster)
   const workload = new Workload(cluster)
   guarded(world, () => {
+    watchStreams(cluster)
     pairUp(cluster)
     states.start()
     const faults = new Faults(cluster)

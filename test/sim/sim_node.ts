@@ -36,6 +36,10 @@ export class SimNode {
   onDrained: (node: SimNode) => void = () => {}
   /** Called with what a session loses to the bounds of its queue. */
   onLost: (client: string, payload: Uint8Array) => void = () => {}
+  /** Bytes of the peer were taken; bytes for it leave; a line of the log. */
+  onApplied: (core: Core) => void = () => {}
+  onSent: (core: Core, bytes: Uint8Array) => void = () => {}
+  onLog: (name: string, fields: Record<string, unknown>) => void = () => {}
   /** Called with the process gone. */
   onExit: (node: SimNode) => void = () => {}
   private readonly world: World
@@ -236,7 +240,9 @@ export class SimNode {
     return {
       link: {
         send: (bytes) => {
-          if (alive()) this.link.send(this, bytes)
+          if (!alive()) return
+          this.onSent(this.core as Core, bytes)
+          this.link.send(this, bytes)
         },
         backlog: () => (alive() ? this.link.backlog(this) : 0),
         close: (why) => {
@@ -254,6 +260,7 @@ export class SimNode {
       log: {
         event: (name, fields) => {
           if (world.tracing) world.remark(this.name, `${name} ${JSON.stringify(fields)}`)
+          if (alive()) this.onLog(name, fields)
         },
       },
       memoryBytes: () => 0,
