@@ -29,8 +29,8 @@ export function checkPromise(cluster: Cluster, client: Client, wire: ClientWire,
   const { basis } = core.pairing
   const peer = cluster.other(node)
   if (peer.core?.boot === core.pairing.peerBoot && basis !== 'disk') {
-    // A leader that offers a join hangs on both; what its disk alone had released before the offer leaves goes in front of it.
-    const offered = core.mode === 'SOLO' && node.disk.record?.status === 'INSYNC'
+    // A leader that offers a join hangs on both from the moment its follower might go on without it.
+    const offered = core.mode === 'SOLO' && peer.disk.record?.status === 'INSYNC'
     if (core.mode === 'SYNC' || offered) judge(cluster, client, node, packet, memory(peer.core), `at ${peer.name}`)
   }
   // In step, --ack both-disk has it on the disk of whoever holds it: of a forwarded message, that is the session's owner at first.

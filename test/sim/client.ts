@@ -420,9 +420,10 @@ export class Client implements WireOwner {
         if (codes[i] !== sub.qos) this.violate('W', `SUBACK grants ${codes[i]} for ${sub.qos}`)
         if (sub.unsure === NEVER) sub.sure = world.now
       }
-      // What it replaces explains nothing that is sent from now on.
+      // What it replaces explains nothing that is sent from now on; another device may have asked anew meanwhile.
+      const asked = pending.subs[0]?.asked ?? 0
       for (const sub of this.account.subs) {
-        if (!pending.subs.includes(sub) && pending.filters.includes(sub.filter))
+        if (!pending.subs.includes(sub) && sub.asked <= asked && pending.filters.includes(sub.filter))
           sub.gone = Math.min(sub.gone, world.now)
       }
     } else for (const sub of pending.subs) sub.gone = Math.min(sub.gone, world.now)
