@@ -316,7 +316,8 @@ export class Router {
         if (!t.session.mine) continue
         const target =
           t.noLocal && t.session.clientId === pub.publisher ? targetOf(t.session, t.subscriptions, pub.publisher) : t
-        if (target === null) continue
+        // Whoever gets more than QoS 0 of it came after it was routed there, and is owed nothing [MQTT-3.8.4-8].
+        if (target === null || (target.qos > 0 && pub.qos > 0)) continue
         const retain = target.retainAsPublished && pub.retain
         const entry = delivery.deliver(t.session, 0, retain, target.ids, 0, route.targets.length > 1, null)
         if (entry !== null && !entry.passing) emitEnqueued(node, t.session, entry)

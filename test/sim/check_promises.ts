@@ -67,6 +67,7 @@ function judge(
         broken(`PUBREC ${packet.pid} is`)
       return
     case 'publish':
+      early(cluster, node, packet, there, broken)
       if (packet.qos === 2 && lasting && own.sent(id, packet.pid) >= 2 && there.sent(id, packet.pid) < 2)
         broken(`id ${packet.pid} is`)
       return
@@ -80,6 +81,24 @@ function judge(
         if (there.filters(subscriber) !== undefined && !there.message(subscriber, msg.i))
           broken(`m${msg.i} for ${subscriber} is`)
     }
+  }
+}
+
+/** A QoS 2 message is sent on only when its publisher's identifier is known wherever the publisher may go (pair.md H7). */
+function early(
+  cluster: Cluster,
+  node: SimNode,
+  packet: ServerPacket & { cmd: 'publish' },
+  there: Held,
+  broken: (what: string) => void,
+): void {
+  const msg = packet.retain ? undefined : cluster.history.msgs[messageNumber(packet.payload)]
+  if (msg === undefined || msg.qos !== 2 || !msg.lasting || msg.resent) return
+  const publisher = cluster.clients.find((c) => c.spec.id === msg.client)
+  if (publisher?.wire?.node !== node || publisher.spec.shared) return
+  for (const [pid, o] of publisher.out) {
+    if (o.msg !== msg || o.state !== 'publish' || !memory(node.core as Core).inbound(msg.client, pid)) continue
+    if (!there.inbound(msg.client, pid)) broken(`id ${pid} of ${msg.client}, whose m${msg.i} it is,`)
   }
 }
 

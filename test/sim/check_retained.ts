@@ -1,6 +1,8 @@
 // Check retained: both nodes answer a new subscriber alike, with a value nothing acknowledged has overtaken. Runs at the end.
+
+import { matches } from '../../src/topic/name.ts'
 import type { Cluster } from './cluster.ts'
-import type { Msg } from './history.ts'
+import type { Msg, Sub } from './history.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
 
@@ -18,6 +20,11 @@ export function checkRetained(cluster: Cluster, a: ReadonlyMap<string, number>, 
     if (number === undefined) noValue(cluster, topic, all)
     else notOvertaken(cluster, all, cluster.history.msgs[number] as Msg)
   }
+  for (const topic of new Set(written.map((m) => m.topic)))
+    valuesInForce(
+      cluster,
+      written.filter((m) => m.topic === topic),
+    )
   for (const [topic, number] of a) {
     if (topic.startsWith('r/')) everybodySaw(cluster, topic, cluster.history.msgs[number] as Msg)
   }
@@ -58,4 +65,30 @@ function everybodySaw(cluster: Cluster, topic: string, value: Msg): void {
       return
     }
   }
+}
+
+/** The value in force when a SUBSCRIBE was answered: it reached the subscriber from the store, or live. */
+function valuesInForce(cluster: Cluster, written: readonly Msg[]): void {
+  for (const value of written) {
+    if (value.qos === 0 || value.deletes || value.acked === NEVER || value.expiry >= 0) continue
+    const others = written.filter((m) => m !== value)
+    // Alone between what came before and what comes after.
+    if (others.some((m) => m.sent <= value.acked && (m.acked === NEVER || m.resent || m.acked > value.sent))) continue
+    const next = others.reduce((min, m) => (m.sent > value.sent ? Math.min(min, m.sent) : min), NEVER)
+    for (const account of cluster.history.accounts.values()) {
+      if (account.shared || account.seen.has(value.i) || !account.conns.some((c) => c.lasting)) continue
+      const missed = account.subs.find((s) => inForce(s, value, next) && account.endedAt < s.asked)
+      if (missed === undefined || (missed.noLocal && value.client === account.id)) continue
+      cluster.violate(
+        '20',
+        `${account.id} (${missed.filter}, asked ${missed.asked.toFixed(3)}, sure ${missed.sure.toFixed(3)}) never saw retained ` +
+          `m${value.i}, sent ${value.sent.toFixed(3)}, acknowledged ${value.acked.toFixed(3)}`,
+      )
+    }
+  }
+}
+
+function inForce(s: Sub, value: Msg, next: number): boolean {
+  if (s.qos === 0 || s.retainHandling !== 0 || !matches(s.filter, value.topic)) return false
+  return s.sure !== NEVER && s.sure > value.sent && s.sure < next && s.unsure > Math.max(value.acked, s.sure)
 }

@@ -371,7 +371,9 @@ export class Client implements WireOwner {
     this.up = true
     this.wantClean = false
     this.serverMaximum = (packet.props.get(mqtt.Prop.receiveMaximum)?.[0] as number | undefined) ?? 0xffff
-    const limit = account.expirySec >= 0xffff_ffff ? NEVER : account.expirySec * 980
+    // A deadline on disk is one of the wall clock: a start after a step of that clock sees it moved.
+    const slack = this.cluster.profile.faults.clockStep > 0 ? 5000 : 0
+    const limit = account.expirySec >= 0xffff_ffff ? NEVER : account.expirySec * 980 - slack
     if (world.now - account.offlineSince > limit && account.exists === 'yes') {
       account.exists = 'maybe'
       account.end(world.now, false)
@@ -488,7 +490,8 @@ export class Client implements WireOwner {
       this.violate('18', `gets ${tag(msg)} of ${msg.topic} without a subscription`)
       return
     }
-    if (p.qos > msg.qos) this.violate('W', `QoS ${p.qos} for ${tag(msg)} of QoS ${msg.qos}`)
+    if (!why.some((s) => p.qos === Math.min(s.qos, msg.qos)))
+      this.violate('W', `QoS ${p.qos} for ${tag(msg)} of QoS ${msg.qos}, by filters of ${why.map((s) => s.qos)}`)
     for (const id of p.props.get(mqtt.Prop.subscriptionId) ?? []) {
       if (!why.some((s) => s.id === id)) this.violate('23', `${tag(msg)} with subscription id ${id}`)
     }

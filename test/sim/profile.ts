@@ -6,7 +6,19 @@ import { SHARED_STRATEGIES, type SharedStrategy } from '../../src/topic/share_gr
 import type { DiskSpeed } from './disk.ts'
 import type { Latency } from './pipe.ts'
 
-export const PROFILES = ['noFault', 'blips', 'crashes', 'losses', 'pauses', 'aimed', 'split', 'doubleCrash'] as const
+export const PROFILES = [
+  'noFault',
+  'blips',
+  'crashes',
+  'losses',
+  'pauses',
+  'aimed',
+  'split',
+  'doubleCrash',
+  'roam',
+  'clocks',
+  'policy',
+] as const
 export type ProfileName = (typeof PROFILES)[number]
 
 /** Faults per second of virtual time, 0 to some 3. */
@@ -86,6 +98,9 @@ export type Profile = {
   readonly bounds: Bounds
   /** Few clients, hardly a pause, a slow link: hand-overs overlap. */
   readonly dense: boolean
+  /** Clients leave in bad manners, and often for the other node. */
+  readonly rough: boolean
+  readonly partition: NodeConfig['partition']
   /** Shared subscriptions have members. */
   readonly members: boolean
   readonly sharedStrategy: SharedStrategy
@@ -150,6 +165,18 @@ function faultsOf(name: ProfileName, prng: Prng): FaultRates {
       f.split = true
       f.cut = some(1)
       break
+    case 'roam':
+      break
+    case 'clocks':
+      f.crash = 0.5 + prng.next()
+      f.power = prng.next()
+      f.lone = 0.5 + prng.next()
+      f.clockStep = 1 + prng.next() * 4
+      break
+    case 'policy':
+      f.split = true
+      f.cut = prng.next()
+      break
     case 'doubleCrash':
       f.doubleCrash = true
       f.power = 0.7
@@ -175,7 +202,8 @@ export function drawProfile(
   const name = wanted ?? drawn
   const scale = prng.pick([1, 1, 2])
   const fast = prng.chance(0.5)
-  const dense = prng.chance(name === 'aimed' ? 0.6 : 0.3)
+  const rough = name === 'roam'
+  const dense = prng.chance(name === 'aimed' ? 0.6 : 0.3) || rough
   const socketBytes = prng.chance(0.15) ? prng.int(40, 600) : 65_536
   return {
     name,
@@ -208,10 +236,12 @@ export function drawProfile(
     lateJoin: prng.chance(0.2),
     bigBytes: prng.chance(0.1) ? prng.int(1_000, Math.min(200_000, socketBytes * 10)) : 0,
     reuseIds: prng.chance(0.7),
-    roam: dense ? 0.25 : prng.pick([0.03, 0.08, 0.2]),
+    roam: rough ? 0.4 : dense ? 0.25 : prng.pick([0.03, 0.08, 0.2]),
     receiveMaximum: prng.pick([2, 10, 100]),
     bounds,
     dense,
+    rough,
+    partition: name !== 'policy' ? 'available' : prng.pick(['stall', { prefer: 'a' }, { prefer: 'b' }] as const),
     members: members ?? byChance,
     sharedStrategy: own.pick(SHARED_STRATEGIES),
   }
@@ -222,7 +252,7 @@ export function nodeConfig(profile: Profile, name: string, prng: Prng, off: Read
     name,
     paired: true,
     ack: profile.ack,
-    partition: 'available',
+    partition: profile.partition,
     bootstrap: profile.lateJoin,
     ...profile.timing,
     allowAnonymous: true,

@@ -94,7 +94,11 @@ export class Workload {
     const lasting = client.conn?.lasting === true && !client.spec.shared
     const expiry = v5 && lasting && prng.chance(0.3) ? prng.pick([0, client.spec.expirySec]) : -1
     client.disconnect(code, expiry)
-    if (prng.chance(0.3)) client.close()
+    if (this.cluster.profile.rough && expiry !== 0 && prng.chance(0.5)) {
+      // Gone without a close, and there again at once.
+      client.vanish()
+      client.connect(false)
+    } else if (prng.chance(0.3)) client.close()
   }
 
   /** A new connection elsewhere while the old one still looks open to its node. */
