@@ -50,6 +50,7 @@ function onlyOnce(cluster: Cluster): void {
         if (seen.every((d) => d.qos === 2)) cluster.violate('21', `will m${i} delivered ${times}`)
         continue
       }
+      if (account.shaken(msg.sent) || cluster.history.account(msg.client).shaken(msg.sent)) continue
       const lasting = seen.every((d) => d.conn.lasting)
       if (msg.qos === 2 && msg.lasting && lasting && seen.every((d) => d.qos === 2)) {
         cluster.violate('3', `m${i} of qos 2 delivered ${times}`)

@@ -379,10 +379,11 @@ export class Client implements WireOwner {
       account.end(world.now, false)
     }
     if (sp && conn.cleanStart) this.violate('15', 'session present after a clean start')
-    if (!conn.cleanStart && !account.shared && this.cluster.promises('sessions')) {
+    if (!conn.cleanStart && !account.shared && !account.shaken(account.lastUp) && this.cluster.promises('sessions')) {
       if (!sp && account.exists === 'yes') this.violate('15', 'session not present, though it exists')
       if (sp && account.exists === 'no') this.violate('15', 'session present, though there is none')
     }
+    account.lastUp = world.now
     account.exists = conn.lasting ? 'yes' : 'no'
     account.expirySec = conn.expirySec
     account.offlineSince = NEVER

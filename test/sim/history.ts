@@ -98,6 +98,8 @@ export class Account {
   exists: 'yes' | 'no' | 'maybe' = 'no'
   expirySec = 0
   offlineSince = 0
+  /** Its last CONNACK. */
+  lastUp = 0
   /** The session may have ended last at ...: nothing sent before is owed. */
   endedAt = -1
 
@@ -116,6 +118,11 @@ export class Account {
     }
   }
 
+  /** A Clean Start that its client gave up may still have been under way at `since`: it ends the session that a later CONNECT made. */
+  shaken(since: number): boolean {
+    return this.conns.some((c) => c.cleanStart && c.up === NEVER && c.begun < since && c.serverEnded > since)
+  }
+
   /** A subscription that could be why `msg` arrives now. */
   explains(msg: Msg): Sub[] {
     const since = msg.will === null ? msg.sent : 0
@@ -129,6 +136,7 @@ export class Account {
     if (this.endedAt >= from) return null
     for (const s of this.subs) {
       if (s.shared || s.qos === 0 || s.sure > from || s.unsure <= to || (s.noLocal && msg.client === this.id)) continue
+      if (this.shaken(s.asked)) continue
       if (matches(s.topics, msg.topic)) return s
     }
     return null
