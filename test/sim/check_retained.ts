@@ -76,7 +76,8 @@ function valuesInForce(cluster: Cluster, written: readonly Msg[]): void {
     if (others.some((m) => m.sent <= value.acked && (m.acked === NEVER || m.resent || m.acked > value.sent))) continue
     const next = others.reduce((min, m) => (m.sent > value.sent ? Math.min(min, m.sent) : min), NEVER)
     for (const account of cluster.history.accounts.values()) {
-      if (account.shared || account.seen.has(value.i) || !account.conns.some((c) => c.lasting)) continue
+      if (account.shared || account.seen.has(value.i) || account.lost.has(value.i)) continue
+      if (!account.conns.some((c) => c.lasting)) continue
       const missed = account.subs.find((s) => inForce(s, value, next) && account.endedAt < s.asked)
       if (missed === undefined || (missed.noLocal && value.client === account.id)) continue
       cluster.violate(
