@@ -91,10 +91,11 @@ export class StateChecks {
     }
   }
 
-  /** Invariant 25: a queue grows to its bound; one taken over may hold more, for what had left it was told lazily. */
+  /** Invariant 25: a queue grows to its bound, and so do shadows; one taken over may hold more, for what had left it was told lazily. */
   private bounded(node: SimNode, inspection: Inspection): void {
     const { queuedMessagesMax } = this.cluster.profile.bounds
     for (const s of inspection.sessions) {
+      if (s.shadows > queuedMessagesMax) this.cluster.violate('25', `${s.shadows} shadows are kept for ${s.client}`)
       if (!s.mine || !s.durable) continue
       const key = `${node.name} ${node.life} ${s.client} ${tokenText(s.token)}`
       const allowed = Math.max(queuedMessagesMax, this.taken.get(key) ?? s.waiting)
