@@ -94,6 +94,8 @@ export const LIMITS = {
   // ---- the link
   /** Bytes of one peer frame; a group larger than this travels alone. */
   frameBytesMax: 64 * MIB,
+  /** Bytes in one group with which the messages of a session that ends go to others; what is beyond is dropped. */
+  dealtBytesMax: 32 * MIB,
   /** Bytes at which a batch of groups becomes a frame. */
   frameBatchBytes: 64 * KIB,
   /** Bytes at which a group is closed at the next packet boundary. */
@@ -150,6 +152,7 @@ export const LIMITS = {
 assert(LIMITS.connectBytesMax <= LIMITS.packetBytesMax, 'a CONNECT is a packet')
 assert(LIMITS.packetBytesMax <= LIMITS.packetBytesMost, 'the default may be allowed')
 assert(LIMITS.frameBytesMax >= 2 * LIMITS.packetBytesMost + LIMITS.frameBatchBytes, 'a frame must hold any packet')
+assert(LIMITS.dealtBytesMax + 2 * LIMITS.packetBytesMax <= LIMITS.frameBytesMax, 'a group must fit into a frame')
 assert(LIMITS.ringBytesMax >= LIMITS.frameBytesMax, 'the ring must hold any frame')
 assert(LIMITS.heartbeatMs * 4 <= LIMITS.suspectMs, 'suspicion needs several missed heartbeats')
 assert(LIMITS.suspectMs < LIMITS.soloMs && LIMITS.soloMs < LIMITS.stuckMs, 'suspect, solo, stuck come in this order')

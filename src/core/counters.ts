@@ -40,6 +40,7 @@ export const COUNTERS: Readonly<Record<string, string>> = {
   dropped_expired: 'their Message Expiry Interval was over',
   dropped_link_busy: 'QoS 0, the link to the peer did not keep up',
   dropped_memory_full: 'the node kept more for its sessions than it may',
+  dropped_dealt_full: 'left by a session that ended with more than one group of changes takes',
   dropped_no_member: 'no member of the shared subscription could take it',
   dropped_payload_format: 'refused, the payload was not the UTF-8 text it said it was',
   dropped_queue_full: 'the queue of the session was full',

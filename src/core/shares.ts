@@ -1,6 +1,7 @@
 // Shares: which member of a shared subscription takes a message, and who takes it over when that one cannot: here, at the other
 // node, or here again. Every message is with exactly one member (DESIGN.md). Knows no packets.
 import { PeerFault } from '../base/fault.ts'
+import { LIMITS } from '../base/limits.ts'
 import type { Forward } from '../pair/out_stream.ts'
 import { expiryLeft, type Message } from '../session/message.ts'
 import type { Entry } from '../session/queue.ts'
@@ -111,6 +112,11 @@ export class Shares implements Judge<Subscription> {
       const sub = group === undefined ? null : this.pick(group, message.qos, message.publisher)
       if (sub === null) {
         node.metrics.add('dropped_no_member')
+        continue
+      }
+      const crosses = sub.session.durable || !sub.session.mine
+      if (crosses && node.emitter.bytes + message.payload.length > LIMITS.dealtBytesMax) {
+        node.metrics.add('dropped_dealt_full')
         continue
       }
       node.metrics.add('shared_dealt')

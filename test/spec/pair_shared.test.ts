@@ -249,6 +249,23 @@ rule(null, 'a drained node leaves nothing behind', (world, here, there) => {
   assert.equal(got.sort(), sent)
 })
 
+rule(null, 'what a session leaves is bounded by what the link takes at once', (world, here, there) => {
+  const [ends, other] = [world.connect(here, 'ends', kept), world.connect(there, 'other', kept)]
+  ends.subscribe('$share/g/t', 1)
+  ends.drop()
+  const p = world.connect(here, 'p')
+  const big = 'x'.repeat(1 << 20)
+  for (let i = 0; i < 40; i++) p.publish('t', big, { qos: 1 })
+  other.subscribe('$share/g/t', 1)
+  world.settle()
+  world.pass(101_000)
+  assert.is(here.sessions.get('ends'), undefined)
+  assert.is(other.inbox.length, 31)
+  assert.is(here.metrics.get('dropped_dealt_full'), 9)
+  assert.is(here.mode, 'SYNC')
+  equal(world)
+})
+
 test('beside a node of a release without shared subscriptions each one shares among its own members', () => {
   const world = new TwoNodes()
   const { a, b } = world
