@@ -80,6 +80,7 @@ function judge(
       for (const subscriber of waiting(cluster, msg))
         if (there.filters(subscriber) !== undefined && !there.message(subscriber, msg.i))
           broken(`m${msg.i} for ${subscriber} is`)
+      if (onlyHere(cluster, node.core as Core, msg, there)) broken(`m${msg.i} for a member of a shared subscription is`)
     }
   }
 }
@@ -100,6 +101,27 @@ function early(
     if (o.msg !== msg || o.state !== 'publish' || !memory(node.core as Core).inbound(msg.client, pid)) continue
     if (!there.inbound(msg.client, pid)) broken(`id ${pid} of ${msg.client}, whose m${msg.i} it is,`)
   }
+}
+
+/**
+ * A member of a shared subscription has it here, and none has it there. Members without expiry promise nothing, and what they leave
+ * is promised later than it was acknowledged: only groups without them are judged.
+ */
+function onlyHere(cluster: Cluster, own: Core, msg: Msg, there: Held): boolean {
+  if (msg.deletes || msg.expiry >= 0) return false
+  const groups = new Map<string, { here: boolean; elsewhere: boolean }>()
+  for (const { id, member, conns, seen, lost } of cluster.history.accounts.values()) {
+    if (member === null) continue
+    const group = groups.get(member) ?? { here: false, elsewhere: false }
+    groups.set(member, group)
+    const session = own.sessions.get(id)
+    if (session?.durable && session.mine)
+      for (const { share, passing, message } of session.queue)
+        if (share !== null && !passing && messageNumber(message.payload) === msg.i) group.here = true
+    const judged = conns.every((c) => c.lasting)
+    if (!judged || seen.has(msg.i) || lost.has(msg.i) || there.message(id, msg.i)) group.elsewhere = true
+  }
+  return [...groups.values()].some(({ here, elsewhere }) => here && !elsewhere)
 }
 
 /** Who must get it, without any doubt, and has not yet. */

@@ -63,7 +63,7 @@ function twoNodes(config: Partial<NodeConfig>, moves: boolean): Scene {
 function everywhere(title: string, act: (scene: Scene) => void, config: Partial<NodeConfig> = {}): void {
   test(`${title} (one node)`, () => act(oneNode(config)))
   test(`${title} (two nodes)`, () => act(twoNodes(config, false)))
-  test(`${title} (members move)`, () => act(twoNodes(config, true)))
+  test(`${title} (hand-over)`, () => act(twoNodes(config, true)))
 }
 
 /** Payloads received and acknowledged to the end. */
