@@ -1,13 +1,11 @@
-// Merge: after both nodes went on alone, the leader takes over what the other one promised, before that one follows. Nothing
-// acknowledged is lost; what both consumed or kept differently may come twice, and is counted.
+// Merge: after both nodes went on alone, the leader asks for what the other one promised, before that one follows. Nothing
+// acknowledged is lost; what both consumed or kept differently may come twice, and is counted. What becomes of one session that both
+// went on with is decided in branches.ts.
 import type { BootId } from '../base/brand.ts'
 import { Hlc } from '../base/brand.ts'
 import { copyBytes } from '../base/bytes.ts'
 import { PeerFault } from '../base/fault.ts'
-import { sameToken, type Token } from '../base/identity.ts'
 import { LIMITS } from '../base/limits.ts'
-import type { Connection } from '../connection/connection.ts'
-import { type Session, Shadow } from '../session/session.ts'
 import {
   type EnqItemWire,
   type Frame,
@@ -17,15 +15,14 @@ import {
   type QueueItemWire,
   type SnapHeadOp,
 } from '../wire/peer_message.ts'
-import { Reason } from '../wire/reason.ts'
-import { lineageFromWire, messageFromWire, messageToWire, tokenFromWire } from './convert.ts'
+import { Branches, CONNECTED } from './branches.ts'
+import { messageFromWire, messageToWire } from './convert.ts'
 import type { BrokerNode } from './node.ts'
-import { append } from './promote.ts'
-import type { Want } from './route.ts'
-import { headOf, installSession, nextPart, type Walk } from './snapshots.ts'
+import { headOf, nextPart, type Walk } from './snapshots.ts'
 
 export class Merge {
   private readonly node: BrokerNode
+  private readonly branches: Branches
   /** Leader: the peer's state must be taken before it may follow. */
   wanted = false
   private asking = false
@@ -37,6 +34,7 @@ export class Merge {
 
   constructor(node: BrokerNode) {
     this.node = node
+    this.branches = new Branches(node)
   }
 
   stop(): void {
@@ -148,7 +146,7 @@ export class Merge {
         if (session === undefined) return
         for (const [, qos, flags, ids, m, share] of op[2]) {
           if (typeof m === 'number' || (qos !== 1 && qos !== 2)) throw new PeerFault('shadow of a wrong shape')
-          this.add(session, m, { qos, retain: (flags & 1) !== 0, ids }, share)
+          this.branches.add(session, m, { qos, retain: (flags & 1) !== 0, ids }, share)
         }
         return
       }
@@ -171,117 +169,15 @@ export class Merge {
     }
   }
 
-  private add(session: Session, m: QueueItemWire[4], want: Want, by: string | undefined): void {
-    const { node } = this
-    const message = messageFromWire(m, node.topics, node.now)
-    const share = by === undefined || by === '' ? null : by
-    if (node.sessions.has(session, message, share)) return
-    if (session.mine) append(node, session, message, want, share)
-    else node.router.shadow(session, message, want, share)
-  }
-
   private finishSession(): void {
-    const { head, node, items } = this
+    const { head, items } = this
     if (head === null) return
     this.head = null
     this.items = []
     const whole = [...head] as unknown as [...SnapHeadOp]
     whole[12] = items
-    const theirs = theirBranch(head)
-    const ours = node.sessions.get(head[1])
-    if (ours === undefined || !ours.durable) {
-      if (ours !== undefined) return // a connection without expiry is here now: it won
-      installSession(node, whole, false)
-      node.metrics.add('merged_taken')
-      return
-    }
-    if (contained(theirs, ours)) return node.metrics.add('merged_contained')
-    if (contained(ours, theirs)) {
-      this.replace(ours, whole)
-      node.metrics.add('merged_replaced')
-      return
-    }
-    this.diverged(ours, whole)
+    this.branches.meet(whole)
   }
-
-  /** Theirs stands here from now on, with what this node kept for it. */
-  private replace(ours: Session, op: SnapHeadOp): Session {
-    const { node } = this
-    const shadows = node.sessions.takeShadows(ours)
-    const c = ours.attachment as Connection | null
-    if (c !== null) c.disconnect(Reason.sessionTakenOver, 'the other node had the newer session', true)
-    if (node.sessions.get(op[1]) === ours) node.sessions.end(ours)
-    const session = installSession(node, op, false)
-    for (const { message, qos, retain, subscriptionIds, share } of shadows) {
-      if (!node.sessions.has(session, message, share))
-        node.sessions.addShadow(session, new Shadow(message, qos, retain, subscriptionIds, share))
-      node.journal.release(message)
-    }
-    return session
-  }
-
-  /**
-   * Both branches went on: the one with the client wins, else the one with more incarnations. The other one's queue and filters are
-   * added; where both have a filter the winner's options stand, and its QoS 2 identifiers are the session's.
-   */
-  private diverged(ours: Session, op: SnapHeadOp): void {
-    const { node } = this
-    const theirs = theirBranch(op)
-    const oursWins = ours.attachment !== null || (op[3] !== CONNECTED && ours.token.epoch >= theirs.token.epoch)
-    node.metrics.add('merged_diverged')
-    node.ports.log.event('merged', { client: op[1], queued: op[12].length, winner: oursWins ? 'here' : 'there' })
-    const mine = { token: ours.token, ver: ours.ver, lineage: ours.lineage }
-    if (oursWins) {
-      this.graft(ours, op)
-      this.join(ours, mine, theirs)
-      return
-    }
-    const losing = headOf(ours, node.now)
-    const walk: Walk = { session: ours, pos: ours.queue.base, end: ours.nextPos }
-    for (let part = nextPart(walk, node.now); part !== null; part = nextPart(walk, node.now))
-      losing[12].push(...part[3])
-    const session = this.replace(ours, op)
-    this.graft(session, losing)
-    this.join(session, theirs, mine)
-  }
-
-  /** What only the losing branch has joins the winner. */
-  private graft(winner: Session, op: SnapHeadOp): void {
-    const { node } = this
-    const [, , , , , , , , , , subs, , queue] = op
-    for (const [filter, options, id] of subs)
-      if (!winner.subscriptions.has(filter)) node.sessions.subscribe(winner, filter, options, id)
-    for (const [, qos, flags, ids, m, state, , share] of queue) {
-      if (qos === 0) continue // promised nothing across a split
-      if (qos !== 1 && qos !== 2) throw new PeerFault('queue entry with a wrong QoS')
-      if (state === 3) {
-        // received on that branch already: it must not be sent again on this one
-        for (const e of winner.queue)
-          if (e.state === 0 && e.share === (share ?? null) && e.message.seq === m[1] && e.message.origin === m[0])
-            node.sessions.dequeue(winner, e)
-        continue
-      }
-      const before = winner.queue.count + winner.shadows.length
-      this.add(winner, m, { qos, retain: (flags & 1) !== 0, ids }, share)
-      if (winner.queue.count + winner.shadows.length > before && state > 0)
-        node.metrics.add('merged_possible_duplicates')
-    }
-  }
-
-  /** One line again: both branches are its ancestors. */
-  private join(session: Session, winner: Branch, loser: Branch): void {
-    const { node } = this
-    session.lineage = [...winner.lineage, { token: loser.token, forkVer: loser.ver }]
-    const epoch = Math.max(winner.token.epoch, loser.token.epoch) + 1
-    node.sessions.mint(session, { epoch, minter: node.boot as BootId, n: ++node.minted }, session.mine)
-  }
-}
-
-/** In a head's field of ownership: the sender had the client until the two met. */
-const CONNECTED = 2
-
-function theirBranch(op: SnapHeadOp): Branch {
-  return { token: tokenFromWire(op[2]), ver: op[5], lineage: lineageFromWire(op[4]) }
 }
 
 /** The frame it came in is borrowed, and a session takes several. */
@@ -302,16 +198,4 @@ function owned(item: QueueItemWire): QueueItemWire {
   return share === undefined
     ? [pos, qos, flags, ids, copy, state, packetId]
     : [pos, qos, flags, ids, copy, state, packetId, share]
-}
-
-type Branch = {
-  readonly token: Token
-  readonly ver: number
-  readonly lineage: readonly { token: Token; forkVer: number }[]
-}
-
-/** Everything x went through, y went through too. */
-function contained(x: Branch, y: Branch): boolean {
-  if (sameToken(x.token, y.token)) return x.ver <= y.ver
-  return y.lineage.some((a) => sameToken(a.token, x.token) && x.ver <= a.forkVer)
 }
