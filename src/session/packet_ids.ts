@@ -4,8 +4,11 @@ import { assert } from '../base/assert.ts'
 
 /** Identifiers of one track: 1 to 0x3FFF above its base. */
 const TRACK = 0x3fff
-/** How far a position jumps when what the former owner gave out is not known for certain. */
-const JUMP = 0x2000
+/**
+ * How far a position jumps when what the former owner gave out is not known for certain: a third of the track, so that a client
+ * that still owes acknowledgements to the owner before last does not meet the same identifiers again.
+ */
+const JUMP = 0x1555
 
 export const TRACKS = 4
 

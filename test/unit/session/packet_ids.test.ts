@@ -46,12 +46,26 @@ test('what is under way is skipped, and a full track is a bug', () => {
   assert.throws(() => nextPacketId(positions, 0, () => true))
 })
 
-test('after a jump, half a track passes before an identifier from before it comes again', () => {
+test('after a jump, a third of a track passes before an identifier from before it comes again', () => {
   const positions = [0, 0, 0, 0]
   const before = new Set<number>()
   for (let i = 0; i < 4_000; i++) before.add(nextPacketId(positions, 1, free))
   jumpPacketIds(positions)
   for (let i = 0; i < 4_000; i++) assert.not(before.has(nextPacketId(positions, 1, free)))
+})
+
+test('five owners in a row that knew nothing of each other: none gives out what another one may have', () => {
+  const positions = [7, 7, 7, 7]
+  const given = new Set<number>()
+  for (let epoch = 1; epoch <= 5; epoch++) {
+    jumpPacketIds(positions)
+    const unknown = positions.slice()
+    for (let i = 0; i < 1_000; i++) {
+      const id = nextPacketId(unknown, trackOf(1, epoch), free)
+      assert.not(given.has(id), `owner ${epoch} gives out ${id} again`)
+      given.add(id)
+    }
+  }
 })
 
 test('a replica follows what the owner gave out, in each track', () => {
