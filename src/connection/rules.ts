@@ -6,7 +6,6 @@ export type Rules = {
   readonly gatePubcomp: boolean
   readonly gateUnsuback: boolean
   readonly cyclicIds: boolean
-  readonly tracks: boolean
 }
 
 /** @param off names as in pair/DESIGN.md */
@@ -17,6 +16,5 @@ export function rulesWithout(off: ReadonlySet<string>): Rules {
     gatePubcomp: !off.has('gatePubcomp'),
     gateUnsuback: !off.has('gateUnsuback'),
     cyclicIds: !off.has('cyclicPid'),
-    tracks: !off.has('tracks'),
   }
 }

@@ -30,7 +30,7 @@ export function allocate(session: Session, qos: 1 | 2, rules: Rules): number {
   if (session.packetIds === NO_POSITIONS) session.packetIds = new Array<number>(TRACKS).fill(0)
   const { inflight } = session
   if (!rules.cyclicIds) session.packetIds.fill(0)
-  const track = rules.tracks ? trackOf(qos, session.token.epoch) : 0
+  const track = trackOf(qos, session.token.epoch)
   return nextPacketId(session.packetIds, track, (id) => inflight.has(id))
 }
 

@@ -226,7 +226,7 @@ export class Applier {
     }
     if (!forward && !retain) return
     if (forward && node.grants.holds.size > 0) this.holdForGranted(message(), targets)
-    if (node.pairing.mode === 'JOINING' && !node.config.mutations.has('joinStale')) return
+    if (node.pairing.mode === 'JOINING') return
     if (!forward && node.config.mutations.has('retainFwd')) return
     node.router.routeForwarded(message(), op[1], targets)
     if (picks !== undefined) node.shares.arrive(message(), op[1], picks)

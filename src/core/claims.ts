@@ -55,7 +55,7 @@ export class Claims {
     }
     if (this.open.size >= LIMITS.claimsMax) return c.refuse(Reason.serverBusy, 'too many sessions on their way')
     const replica = node.sessions.get(client)
-    const held = replica !== undefined && (!packet.cleanStart || this.off('holdEnd')) ? [] : null
+    const held = replica !== undefined && !packet.cleanStart ? [] : null
     const claim = {
       client,
       connId: c.connId as ConnId,
@@ -132,7 +132,7 @@ export class Claims {
   private foldHeld(claim: Claim<Connection>, session: Session | undefined, present: boolean): void {
     const { node } = this
     const held = claim.held ?? []
-    if (session !== undefined && (present || this.off('holdEnd'))) {
+    if (session !== undefined && present) {
       for (const { message, share } of held) {
         const want = this.off('rematchH')
           ? { qos: 1 as const, retain: false, ids: null }

@@ -51,7 +51,7 @@ export class Snapshots {
   begin(): void {
     const { node } = this
     const number = ++this.made
-    node.emitter.snapshot = node.config.mutations.has('snapOrder') ? 0 : number
+    node.emitter.snapshot = number
     this.source = {
       number,
       sessions: node.sessions.byClient.values(),
