@@ -72,6 +72,8 @@ export const LIMITS = {
   /** What a kept message takes in memory beside its bytes, and a queue entry: 230 and 170 on Bun's heap, and what waits for collection. */
   messageBytes: 400,
   entryBytes: 200,
+  /** Milliseconds between two lines in the log about one full queue, or about a full retained store. */
+  fullToldMs: 60_000,
   /** Milliseconds between two looks for expired messages in queues. */
   expirySweepMs: 1_000,
   /** Milliseconds after which a publisher paused for memory is read from once: its acknowledgements make room. */

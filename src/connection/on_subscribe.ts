@@ -24,9 +24,11 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
   const codes: number[] = []
   const accepted: SubscribeRequest[] = []
   let refused = ''
+  const added = new Set<string>()
   for (const request of packet.subscriptions) {
-    const refusal = refusalOf(c, request)
+    const refusal = refusalOf(c, request, added)
     if (refusal !== 0) {
+      broker.count('subscriptions_refused')
       if (refused === '') refused = `filter ${codes.length + 1}: ${REFUSALS[refusal] ?? reasonName(refusal)}`
       // 3.1.1 has one code for it [MQTT-3.1.1/3.9.3-2]; 3.1 has none: there it looks granted.
       codes.push(c.version === 5 ? refusal : c.version === 4 ? 0x80 : request.qos)
@@ -59,16 +61,15 @@ export function topicFits(policy: ConnectionPolicy, topic: string): boolean {
   return utf8(topic).length <= policy.topicBytesMax && levelsOf(topic) <= policy.topicLevelsMax
 }
 
-function refusalOf(c: Connection, request: SubscribeRequest): number {
+/** @param added filters of this packet that the session does not have yet */
+function refusalOf(c: Connection, request: SubscribeRequest, added: Set<string>): number {
   if (!validFilter(request.filter)) return Reason.topicFilterInvalid // [MQTT-4.8.2-1], [MQTT-4.8.2-2]
   if (!topicFits(c.broker.policy, request.filter)) return Reason.topicFilterInvalid
-  const { session } = c
-  if (
-    session !== null &&
-    session.subscriptions.size >= c.broker.policy.subscriptionsMax &&
-    !session.subscriptions.has(canonicalFilter(request.filter))
-  )
-    return Reason.quotaExceeded
+  const known = c.session?.subscriptions
+  const filter = canonicalFilter(request.filter)
+  if (known === undefined || known.has(filter) || added.has(filter)) return 0
+  if (known.size + added.size >= c.broker.policy.subscriptionsMax) return Reason.quotaExceeded
+  added.add(filter)
   return 0
 }
 

@@ -34,6 +34,7 @@ export const COUNTERS: Readonly<Record<string, string>> = {
   solo_decisions: 'times that this node decided to go on alone',
   splits_healed: 'times that two nodes that had gone on alone were merged',
   stale_ops: 'changes of the peer to sessions that had moved on',
+  subscriptions_refused: 'filters that SUBACK refused',
   takeovers: 'connections cut because another one with the same client id came',
   wills_published: 'wills published',
 

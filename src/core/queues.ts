@@ -8,6 +8,7 @@ import type { Entry } from '../session/queue.ts'
 import type { Session } from '../session/session.ts'
 import { Reason } from '../wire/reason.ts'
 import type { BrokerNode } from './node.ts'
+import type { Publication } from './publication.ts'
 
 export class Queues {
   private readonly node: BrokerNode
@@ -15,6 +16,8 @@ export class Queues {
   onLost: ((client: string, payload: Uint8Array) => void) | null = null
   /** Monotonic ms of the last look for expired messages. */
   private sweptAt: number
+  /** ... of the last line about a full retained store. */
+  private retainedToldAt = Number.NEGATIVE_INFINITY
 
   constructor(node: BrokerNode) {
     this.node = node
@@ -60,6 +63,7 @@ export class Queues {
       this.purge(session)
       if (!this.full(session, bytes)) return true
     }
+    this.tell(session)
     if (config.queueFull === 'drop-oldest' && bytes <= config.queuedBytesMax) {
       while (this.full(session, bytes)) {
         this.node.metrics.add('dropped_queue_full')
@@ -69,6 +73,16 @@ export class Queues {
     }
     if (config.queueFull === 'disconnect') this.disconnect(session)
     return this.refused()
+  }
+
+  /** One line a minute and session: which one does not keep up. */
+  private tell(session: Session): void {
+    const { node } = this
+    if (node.now - session.fullToldAt < LIMITS.fullToldMs) return
+    session.fullToldAt = node.now
+    const { waiting, waitingBytes } = session.queue
+    const connected = session.attachment !== null
+    node.log('queue_full', { client: session.clientId, connected, waiting, bytes: waitingBytes })
   }
 
   private refused(): false {
@@ -132,6 +146,24 @@ export class Queues {
       node.metrics.add('dropped_queue_full')
     }
     return true
+  }
+
+  // ---- retained messages
+
+  /** Whether there is room for the publish at hand as a retained message. Judged where it came in, for both nodes. */
+  admitsRetained(pub: Publication): boolean {
+    const { node } = this
+    if (pub.payloadEnd === pub.payloadStart) return true
+    const { retained, config } = node
+    const old = retained.tree.get(pub.topic.name)?.message ?? null
+    const count = retained.count + (old === null ? 1 : 0)
+    const bytes = retained.bytes - (old === null ? 0 : old.bytes) + pub.bytes
+    if (count <= config.retainedMessagesMax && bytes <= config.retainedBytesMax) return config.retainAvailable
+    node.metrics.add('dropped_retained_full')
+    if (node.now - this.retainedToldAt < LIMITS.fullToldMs) return false
+    this.retainedToldAt = node.now
+    node.log('retained_full', { client: pub.publisher, topic: pub.topic.name, messages: count, bytes })
+    return false
   }
 
   // ---- time

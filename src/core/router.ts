@@ -87,7 +87,7 @@ export class Router {
       node.sessions.addInbound(recorded, packetId)
       recorded.ver++
     } else if (inboundOf !== null) node.sessions.addInbound(inboundOf, packetId)
-    const retain = pub.retain && this.retainable()
+    const retain = pub.retain && node.queues.admitsRetained(pub)
     if (retain) this.retain(pub.message(delivery.identify, node.now))
     const { targets, picks, keepers, qos0 } = spread
     if (streaming && (targets !== null || spread.forward || retain || recorded !== null || willOf !== null)) {
@@ -253,19 +253,6 @@ export class Router {
     if (!node.queues.admitsShadow(session, message.bytes)) return node.queues.lost(session.clientId, message.payload)
     const { qos, retain, ids } = want
     node.sessions.addShadow(session, new Shadow(message, qos, retain, ids, share))
-  }
-
-  /** Whether there is room for the publish at hand as a retained message. Judged where it came in, for both nodes. */
-  private retainable(): boolean {
-    const { pub, node } = this
-    if (pub.payloadEnd === pub.payloadStart) return true
-    const { retained, config, metrics } = node
-    const old = retained.tree.get(pub.topic.name)?.message ?? null
-    const count = retained.count + (old === null ? 1 : 0)
-    const bytes = retained.bytes - (old === null ? 0 : old.bytes) + pub.bytes
-    if (count <= config.retainedMessagesMax && bytes <= config.retainedBytesMax) return config.retainAvailable
-    metrics.add('dropped_retained_full')
-    return false
   }
 
   /** Keeps it as its topic's retained message; an empty one clears the topic. */

@@ -104,6 +104,8 @@ export class Session {
   /** Kept here for the owner; not part of the version. */
   shadows: Shadow[] = NO_SHADOWS
   shadowBytes = 0
+  /** Monotonic ms at which the log was told last that its queue is full. */
+  fullToldAt = Number.NEGATIVE_INFINITY
   /**
    * Forwarded to the owner and not acknowledged, where the publisher's QoS 2 identifier is on this disk: without them, a repetition
    * after both nodes lost power would be taken for done (pair/DESIGN.md). On disk they are shadows.

@@ -63,7 +63,7 @@ export const OpKind = {
 export type TokenWire = readonly [epoch: number, minter: number, n: number]
 export type AncestorWire = readonly [epoch: number, minter: number, n: number, forkVer: number]
 export type GenerationWire = readonly [n: number, minter: number]
-/** flags: bits 0-1 QoS, 2 RETAIN, 3 forwarded. expiry: milliseconds left, -1 none. */
+/** flags: bits 0-1 QoS, 2 RETAIN, 3 forwarded, 4 RETAIN for which there is no room. expiry: milliseconds left, -1 none. */
 export type MessageWire = readonly [
   origin: number,
   seq: number,

@@ -87,6 +87,20 @@ test('without it a client of 3.1.1 has the default, one of 5.0 its Receive Maxim
   assert.equal([old.inbox.length, mine.inbox.length], [LIMITS.inflightDefault, 5])
 })
 
+// ---- subscriptions
+
+test('the number of subscriptions is held within one SUBSCRIBE too; known filters may be subscribed to again', () => {
+  const world = new OneNode({ subscriptionsMax: 3 })
+  const c = world.connect('c', kept)
+  const filters = (...names: string[]) => names.map((filter) => ({ filter, qos: 0 as const }))
+  assert.equal(c.subscribe(filters('a', 'b', 'a', 'c', 'd', 'e')), [0, 0, 0, 0, 0x97, 0x97])
+  assert.equal(c.subscribe(filters('c', 'f')), [0, 0x97])
+  assert.is(world.metric('subscriptions_refused'), 3)
+  c.unsubscribe('a')
+  assert.equal(c.subscribe(filters('g', 'h')), [0, 0x97])
+  assert.is(world.node.sessions.get('c')?.subscriptions.size, 3)
+})
+
 // ---- retained
 
 test('a full retained store takes new values for its topics and deletions, and no new topics', () => {
@@ -104,6 +118,11 @@ test('a full retained store takes new values for its topics and deletions, and n
   p.publish('b', '', { retain: true })
   p.publish('c', '2', { retain: true })
   assert.equal([world.node.retained.count, world.metric('dropped_retained_full')], [2, 1])
+  for (const topic of ['x', 'y', 'z']) p.publish(topic, '1', { retain: true })
+  assert.is(world.log.filter(({ name }) => name === 'retained_full').length, 1, 'one line a minute')
+  world.pass(LIMITS.fullToldMs)
+  p.publish('x', '1', { retain: true })
+  assert.is(world.log.filter(({ name }) => name === 'retained_full').length, 2)
 })
 
 test('retained messages are bounded in bytes, and a topic whose new value does not fit keeps its old one', () => {

@@ -63,6 +63,11 @@ test('drop-newest keeps the oldest messages, in order', () => {
   const p = world.connect('p')
   for (const n of numbers(0, 10)) p.publish('t', n, { qos: 1 })
   assert.is(world.metric('dropped_queue_full'), 7)
+  assert.equal(
+    world.log.filter(({ name }) => name === 'queue_full').map(({ fields }) => fields),
+    [{ client: 'c', connected: false, waiting: 3, bytes: 3 }],
+    'one line, not one a message',
+  )
   assert.equal(consume(world.connect('c', kept)), ['0', '1', '2'])
 })
 
