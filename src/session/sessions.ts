@@ -157,7 +157,7 @@ export class Sessions {
       return
     }
     group.remove(sub)
-    if (group.members.length > 0) return
+    if (group.size > 0) return
     this.groups.delete(filter)
     this.tree.remove(topicFilter(filter), group)
   }

@@ -18,78 +18,98 @@ export interface Judge<M> {
   load(member: M): number
 }
 
+/** A member's place. It outlives the member's options, and is known to be gone where somebody still refers to it. */
+type Place<M> = { member: M; at: number }
+const GONE = -1
+
 export class ShareGroup<M> {
   /** The whole of it: `$share/{name}/{filter}`. */
   readonly filter: string
-  /** In order of joining. */
-  readonly members: M[] = []
-  /** Invariant: 0, or the place of a member: who is asked first. */
+  private readonly places: Place<M>[] = []
+  private readonly byMember = new Map<M, Place<M>>()
+  /** Invariant: 0, or a place: who is asked first. */
   private turn = 0
-  /** The member each publisher stays with. */
-  private readonly stuck = new Map<string, M>()
+  /** Where each publisher stays. */
+  private readonly stuck = new Map<string, Place<M>>()
 
   constructor(filter: string) {
     this.filter = filter
   }
 
-  add(member: M): void {
-    this.members.push(member)
+  get size(): number {
+    return this.places.length
   }
 
+  get members(): MapIterator<M> {
+    return this.byMember.keys()
+  }
+
+  add(member: M): void {
+    const place = { member, at: this.places.length }
+    this.places.push(place)
+    this.byMember.set(member, place)
+  }
+
+  /** The last one takes its place: thousands may leave at once. */
   remove(member: M): void {
-    const at = this.members.indexOf(member)
-    assert(at !== -1, 'a member of the group')
-    this.members.splice(at, 1)
-    if (at < this.turn) this.turn--
-    if (this.turn === this.members.length) this.turn = 0
-    for (const [publisher, to] of this.stuck) if (to === member) this.stuck.delete(publisher)
+    const place = this.byMember.get(member)
+    const last = this.places.pop()
+    assert(place !== undefined && last !== undefined, 'a member of the group')
+    if (last !== place) {
+      this.places[place.at] = last
+      last.at = place.at
+    }
+    place.at = GONE
+    this.byMember.delete(member)
+    if (this.turn === this.places.length) this.turn = 0
   }
 
   /** It subscribes again with other options: its place and its publishers stay. */
   replace(old: M, member: M): void {
-    const at = this.members.indexOf(old)
-    assert(at !== -1, 'a member of the group')
-    this.members[at] = member
-    for (const [publisher, to] of this.stuck) if (to === old) this.stuck.set(publisher, member)
+    const place = this.byMember.get(old)
+    assert(place !== undefined, 'a member of the group')
+    place.member = member
+    this.byMember.delete(old)
+    this.byMember.set(member, place)
   }
 
   /** The member that takes a message; null: nobody can. */
   pick(strategy: SharedStrategy, judge: Judge<M>, publisher: string, prng: Prng): M | null {
     switch (strategy) {
       case 'round-robin':
-        return this.next(judge)
+        return this.next(judge)?.member ?? null
       case 'random':
-        return this.any(judge, prng)
+        return this.any(judge, prng)?.member ?? null
       case 'sticky':
-        return this.same(judge, publisher, prng)
+        return this.same(judge, publisher, prng)?.member ?? null
       case 'least-inflight':
-        return this.least(judge)
+        return this.least(judge)?.member ?? null
     }
   }
 
   /** By turns. One look while the next one is online. */
-  private next(judge: Judge<M>): M | null {
-    const { members } = this
-    let best = -1
+  private next(judge: Judge<M>): Place<M> | null {
+    const { places } = this
+    let best: Place<M> | null = null
     let rank: Rank = Rank.none
-    for (let i = 0, at = this.turn; i < members.length; i++, at++) {
-      if (at === members.length) at = 0
-      const r = judge.rank(members[at] as M)
+    for (let i = 0, at = this.turn; i < places.length; i++, at++) {
+      if (at === places.length) at = 0
+      const place = places[at] as Place<M>
+      const r = judge.rank(place.member)
       if (r >= rank) continue
-      best = at
+      best = place
       rank = r
       if (r === Rank.online) break
     }
-    if (best === -1) return null
-    this.turn = best + 1 === members.length ? 0 : best + 1
-    return members[best] as M
+    if (best !== null) this.turn = best.at + 1 === places.length ? 0 : best.at + 1
+    return best
   }
 
   /** One of the best by chance, all of them alike. */
-  private any(judge: Judge<M>, prng: Prng): M | null {
+  private any(judge: Judge<M>, prng: Prng): Place<M> | null {
     let rank: Rank = Rank.none
     let count = 0
-    for (const member of this.members) {
+    for (const { member } of this.places) {
       const r = judge.rank(member)
       if (r > rank || r === Rank.none) continue
       if (r < rank) count = 0
@@ -98,38 +118,38 @@ export class ShareGroup<M> {
     }
     if (count === 0) return null
     let left = count === 1 ? 0 : prng.int(0, count - 1)
-    for (const member of this.members) if (judge.rank(member) === rank && left-- === 0) return member
+    for (const place of this.places) if (judge.rank(place.member) === rank && left-- === 0) return place
     return null
   }
 
   /** The one that this publisher's last message went to, while it is online; else another one, by chance. */
-  private same(judge: Judge<M>, publisher: string, prng: Prng): M | null {
+  private same(judge: Judge<M>, publisher: string, prng: Prng): Place<M> | null {
     const { stuck } = this
     const last = stuck.get(publisher)
-    if (last !== undefined && judge.rank(last) === Rank.online) return last
-    const member = this.any(judge, prng)
-    if (member === null || judge.rank(member) !== Rank.online) return member
+    if (last !== undefined && last.at !== GONE && judge.rank(last.member) === Rank.online) return last
+    const place = this.any(judge, prng)
+    if (place === null || judge.rank(place.member) !== Rank.online) return place
     if (stuck.size >= LIMITS.stickyPublishersMax && last === undefined) stuck.clear()
-    stuck.set(publisher, member)
-    return member
+    stuck.set(publisher, place)
+    return place
   }
 
   /**
    * The one with the least under way. One whose load is not known here gets its share by turns: it would else get all that the
    * others are too busy for, or nothing.
    */
-  private least(judge: Judge<M>): M | null {
-    const { members } = this
+  private least(judge: Judge<M>): Place<M> | null {
+    const { places } = this
     const from = this.turn
     let best = this.next(judge)
-    if (best === null || judge.rank(best) !== Rank.online) return best
-    let load = judge.load(best)
-    for (let i = 0, at = from; i < members.length && load > 0; i++, at++) {
-      if (at === members.length) at = 0
-      const member = members[at] as M
-      const l = judge.load(member)
-      if (l < 0 || l >= load || judge.rank(member) !== Rank.online) continue
-      best = member
+    if (best === null || judge.rank(best.member) !== Rank.online) return best
+    let load = judge.load(best.member)
+    for (let i = 0, at = from; i < places.length && load > 0; i++, at++) {
+      if (at === places.length) at = 0
+      const place = places[at] as Place<M>
+      const l = judge.load(place.member)
+      if (l < 0 || l >= load || judge.rank(place.member) !== Rank.online) continue
+      best = place
       load = l
     }
     return best

@@ -27,7 +27,6 @@ const BEST: Readonly<Record<string, readonly ProfileName[]>> = {
   hlcBoot: ['clocks'],
   helloDecide: ['pauses', 'crashes'],
   shareReroute: ['crashes', 'losses', 'aimed'],
-  shareBounceGate: ['aimed'],
   shareDealGate: ['aimed'],
 }
 
