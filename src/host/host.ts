@@ -104,12 +104,12 @@ export class Host {
   /** Addresses first, the node last: a port in use leaves no trace on the disk. */
   private async open(makeNode: MakeNode): Promise<void> {
     const { config, hostConfig, loop } = this
-    const { proxyProtocol } = hostConfig
+    const common = { proxyProtocol: hostConfig.proxyProtocol, connectTimeoutMs: config.connectTimeoutMs }
     for (const address of hostConfig.listen)
-      this.listeners.push(await listenClients(address, loop, { flag: '--listen', proxyProtocol, front: null }))
+      this.listeners.push(await listenClients(address, loop, { ...common, flag: '--listen', front: null }))
     const front = new WsClients(() => loop.node, hostConfig.wsOrigins)
     for (const address of hostConfig.listenWs)
-      this.listeners.push(await listenClients(address, loop, { flag: '--listen-ws', proxyProtocol, front }))
+      this.listeners.push(await listenClients(address, loop, { ...common, flag: '--listen-ws', front }))
     if (hostConfig.admin !== null) this.admin = await serveAdmin(hostConfig.admin, this.makeAdmin())
     if (hostConfig.pair !== null) this.link = this.makeLink(hostConfig.pair, await loadPipes())
     this.announce(await this.link?.listen())

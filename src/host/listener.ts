@@ -8,6 +8,8 @@ export type ListenOptions = {
   readonly flag: string
   /** Every connection begins with a PROXY header, version 1 or 2. */
   readonly proxyProtocol: boolean
+  /** For that header; for what follows it is the node that waits. */
+  readonly connectTimeoutMs: number
   /** Stands between the sockets and the node, and speaks what MQTT travels in; null: MQTT travels in nothing. */
   readonly front: ClientEvents | null
 }

@@ -2,7 +2,6 @@
 import process from 'node:process'
 import type { Socket, SocketHandler, TCPSocketListener } from 'bun'
 import { NO_BYTES } from '../base/bytes.ts'
-import { LIMITS } from '../base/limits.ts'
 import type { ClientSocket, Transport } from '../core/ports.ts'
 import { bindFault, formatAddress, isLoopback, type ListenAddress, plainIp } from './address.ts'
 import type { ClientEvents } from './hosted_node.ts'
@@ -68,12 +67,15 @@ class BunClients {
   readonly handlers: SocketHandler<BunClient, 'uint8array'>
   private readonly loop: Loop
   private readonly proxyProtocol: boolean
+  /** Bun looks every four seconds. */
+  private readonly headerSeconds: number
   private readonly front: ClientEvents | null
   private readonly lingering = new LingerList<BunClient>((client) => client.socket.terminate())
 
   constructor(loop: Loop, options: ListenOptions) {
     this.loop = loop
     this.proxyProtocol = options.proxyProtocol
+    this.headerSeconds = Math.ceil(options.connectTimeoutMs / 1000)
     this.front = options.front
     this.handlers = {
       binaryType: 'uint8array',
@@ -114,7 +116,7 @@ class BunClients {
     socket.data = client
     if (this.proxyProtocol) {
       client.held = NO_BYTES
-      socket.timeout(LIMITS.connectTimeoutMs / 1000)
+      socket.timeout(this.headerSeconds)
       return
     }
     this.loop.enter()

@@ -1,7 +1,6 @@
 // ListenerNode: clients' TCP sockets through node:net, for Deno (and Node). Knows nothing of MQTT.
 import { createServer, type Socket } from 'node:net'
 import { NO_BYTES } from '../base/bytes.ts'
-import { LIMITS } from '../base/limits.ts'
 import type { ClientSocket, Transport } from '../core/ports.ts'
 import { bindFault, formatAddress, isLoopback, type ListenAddress, plainIp } from './address.ts'
 import type { ClientEvents } from './hosted_node.ts'
@@ -42,7 +41,7 @@ class NodeClient implements ClientSocket, Introduced {
     socket.on('close', () => this.onClose())
     if (options.proxyProtocol) {
       this.held = NO_BYTES
-      socket.setTimeout(LIMITS.connectTimeoutMs, () => socket.destroy())
+      socket.setTimeout(options.connectTimeoutMs, () => socket.destroy())
     } else {
       this.accept()
     }
