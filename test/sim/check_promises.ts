@@ -28,6 +28,7 @@ export function checkPromise(cluster: Cluster, client: Client, wire: ClientWire,
   if (cluster.faults.split > 0 || cluster.faults.double > 0) return
   const { basis } = core.pairing
   const peer = cluster.other(node)
+  if (core.mode === 'SOLO' && peer.mode === 'SOLO') return // a split, a moment before it is counted as one
   if (peer.core?.boot === core.pairing.peerBoot && basis !== 'disk') {
     // A leader that offers a join hangs on both from the moment its follower might go on without it.
     const offered = core.mode === 'SOLO' && peer.disk.record?.status === 'INSYNC'
