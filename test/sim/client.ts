@@ -283,7 +283,9 @@ export class Client implements WireOwner {
     if (wire !== this.wire || this.conn === null) return
     const { conn } = this
     if (conn.bye !== 0) {
-      conn.byeSeen = !conn.died && wire.heardAll && wire.node.life === wire.life
+      // The node may have ended it meanwhile for a reason of its own.
+      const first = !this.cluster.failed.has(`client:${wire.number}`)
+      conn.byeSeen = first && !conn.died && wire.heardAll && wire.node.life === wire.life
       if (conn.byeSeen && this.byeEndsSession === conn) {
         this.account.end(this.world.now, true)
         this.account.exists = 'no'

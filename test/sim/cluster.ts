@@ -72,6 +72,8 @@ export class Cluster {
   readonly nodes: readonly [SimNode, SimNode]
   readonly balancer: Balancer
   readonly clients: Client[] = []
+  /** Addresses of connections whose end no DISCONNECT brought about, as the nodes see it. */
+  readonly failed = new Set<string>()
   readonly faults: FaultClass = { crash: 0, cut: 0, pause: 0, wipe: 0, lone: 0, drain: 0, split: 0, double: 0 }
   /** Time of the last hand-over, change of mode or the like: where crashes hurt. */
   hotAt = 0
