@@ -239,7 +239,7 @@ export class Applier {
       if (!node.grants.holds.has(session.clientId)) continue
       if (targets?.some((t) => t[0] === session.clientId)) continue
       const want = node.router.wanted(session, message)
-      if (want !== null) node.router.shadow(session, message, want, null)
+      if (want !== null) node.router.keep(session, message, want, null)
     }
   }
 }

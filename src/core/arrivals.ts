@@ -8,9 +8,8 @@ import type { BrokerNode } from './node.ts'
 import { append } from './promote.ts'
 import type { Want } from './route.ts'
 
-/** A message and the share it comes by; null: by no share. */
-type Stands = { readonly message: Message; readonly share: string | null }
-type Hit = Stands & { readonly want: Want }
+/** share: by which it comes; null: by none. */
+type Hit = { readonly message: Message; readonly share: string | null; readonly want: Want }
 
 export class Arrivals {
   private waiting: Session[] = []
@@ -31,9 +30,8 @@ export class Arrivals {
     this.waiting = []
     for (const [session, hits] of this.match(waiting)) {
       if (hits.length === 0 || session.ended) continue
-      const known = new Known(node, session)
       for (const { message, share, want } of hits)
-        if (!known.has(message, share)) append(node, session, message, want, share)
+        if (!node.sessions.has(session, message, share)) append(node, session, message, want, share)
     }
   }
 
@@ -65,29 +63,5 @@ export class Arrivals {
       }
     }
     return all
-  }
-}
-
-/** What stands with a session already, found by number instead of by a walk through its queue for each message. */
-class Known {
-  private readonly first = new Map<number, Stands>()
-  private readonly node: BrokerNode
-  private readonly session: Session
-
-  constructor(node: BrokerNode, session: Session) {
-    this.node = node
-    this.session = session
-    for (const entry of session.queue) this.first.set(entry.message.seq, entry)
-    for (const shadow of session.shadows) this.first.set(shadow.message.seq, shadow)
-  }
-
-  /** A message that is asked for stands there from now on. */
-  has(message: Message, share: string | null): boolean {
-    const one = this.first.get(message.seq)
-    if (one === undefined) {
-      this.first.set(message.seq, { message, share })
-      return false
-    }
-    return (one.share === share && one.message.same(message)) || this.node.sessions.has(this.session, message, share)
   }
 }

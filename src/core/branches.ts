@@ -23,12 +23,8 @@ type Branch = {
   readonly lineage: readonly { token: Token; forkVer: number }[]
 }
 
-/** What a session holds already: entries by message and share; null for shadows. */
-type Holding = { readonly session: Session; readonly byKey: Map<string, Entry | null> }
-
 export class Branches {
   private readonly node: BrokerNode
-  private holding: Holding | null = null
 
   constructor(node: BrokerNode) {
     this.node = node
@@ -39,7 +35,6 @@ export class Branches {
     const { node } = this
     const theirs = branchOf(op)
     const ours = node.sessions.get(op[1])
-    this.holding = null
     if (ours === undefined) {
       installSession(node, op, false)
       node.metrics.add('merged_taken')
@@ -59,13 +54,10 @@ export class Branches {
   add(session: Session, m: QueueItemWire[4], want: Want, by: string | undefined): boolean {
     const { node } = this
     const share = by === undefined || by === '' ? null : by
-    const { byKey } = this.holdingOf(session)
-    const key = keyOf(m[0], m[1], share)
-    if (byKey.has(key)) return false
-    byKey.set(key, null)
     const message = messageFromWire(m, node.topics, node.now)
+    if (node.sessions.has(session, message, share)) return false
     if (session.mine) append(node, session, message, want, share)
-    else node.router.shadow(session, message, want, share)
+    else node.router.keep(session, message, want, share)
     return true
   }
 
@@ -79,11 +71,9 @@ export class Branches {
     if (c !== null) c.disconnect(Reason.sessionTakenOver, 'the other node had the newer session', true)
     if (node.sessions.get(op[1]) === ours) node.sessions.end(ours)
     const session = installSession(node, op, false)
-    const { byKey } = this.holdingOf(session)
     for (const { message, qos, retain, subscriptionIds, share } of shadows) {
-      const key = keyOf(message.origin, message.seq, share)
-      if (!byKey.has(key)) node.sessions.addShadow(session, new Shadow(message, qos, retain, subscriptionIds, share))
-      byKey.set(key, byKey.get(key) ?? null)
+      if (!node.sessions.has(session, message, share))
+        node.sessions.addShadow(session, new Shadow(message, qos, retain, subscriptionIds, share))
       node.journal.release(message)
     }
     return session
@@ -120,13 +110,15 @@ export class Branches {
     const [, , , , , , , , , , subs, , queue] = op
     for (const [filter, options, id] of subs)
       if (!winner.subscriptions.has(filter)) node.sessions.subscribe(winner, filter, options, id)
+    let waiting: Map<number, Entry[]> | null = null
     for (const [, qos, flags, ids, m, state, , share] of queue) {
       if (qos === 0) continue // promised nothing across a split
       if (qos !== 1 && qos !== 2) throw new PeerFault('queue entry with a wrong QoS')
       if (state === 3) {
         // received on that branch already: it must not be sent again on this one
-        const entry = this.holdingOf(winner).byKey.get(keyOf(m[0], m[1], share || null))
-        if (entry && entry.state === 0 && !entry.gone) node.sessions.dequeue(winner, entry)
+        waiting ??= Map.groupBy(winner.queue, (e) => (e.state === 0 ? e.message.seq : -1))
+        const entry = waiting.get(m[1])?.find((e) => e.message.origin === m[0] && (e.share ?? '') === (share ?? ''))
+        if (entry !== undefined && !entry.gone) node.sessions.dequeue(winner, entry)
         continue
       }
       const added = this.add(winner, m, { qos, retain: (flags & 1) !== 0, ids }, share)
@@ -141,20 +133,6 @@ export class Branches {
     const epoch = Math.max(winner.token.epoch, loser.token.epoch) + 1
     node.sessions.mint(session, { epoch, minter: node.boot as BootId, n: ++node.minted }, session.mine)
   }
-
-  /** Made once a session: what its client consumes meanwhile it has, and need not get again. */
-  private holdingOf(session: Session): Holding {
-    if (this.holding?.session === session) return this.holding
-    const byKey = new Map<string, Entry | null>()
-    for (const entry of session.queue) byKey.set(keyOf(entry.message.origin, entry.message.seq, entry.share), entry)
-    for (const { message, share } of session.shadows) byKey.set(keyOf(message.origin, message.seq, share), null)
-    this.holding = { session, byKey }
-    return this.holding
-  }
-}
-
-function keyOf(origin: number, seq: number, share: string | null): string {
-  return `${origin} ${seq} ${share ?? ''}`
 }
 
 function branchOf(op: SnapHeadOp): Branch {

@@ -169,6 +169,7 @@ export class Drainer {
       this.timedFrom = node.now
     }
     turns.end(lsn, pairing.out.id)
+    node.sessions.holdings.forget()
     node.flusher.turnEnded()
   }
 

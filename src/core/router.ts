@@ -171,7 +171,7 @@ export class Router {
   ): void {
     const { node, pub, spread, delivery } = this
     if (!spread.streaming) {
-      this.shadow(session, pub.message(delivery.identify, node.now), { qos, retain, ids }, share)
+      this.keep(session, pub.message(delivery.identify, node.now), { qos, retain, ids }, share)
       return
     }
     spread.forward = true
@@ -246,10 +246,14 @@ export class Router {
     this.qos0.push(pub.topic.name, payload, pub.qos | (pub.retain ? 4 : 0), pub.props, pub.expiry, pub.publisher)
   }
 
-  /** A kept message for a session that the peer owns, while nobody can be told. */
+  /** A kept message for a session that the peer owns, while nobody can be told; once. */
   shadow(session: Session, message: Message, want: Want, share: string | null): void {
+    if (!this.node.sessions.has(session, message, share)) this.keep(session, message, want, share)
+  }
+
+  /** ... that is new: nobody can have it yet. */
+  keep(session: Session, message: Message, want: Want, share: string | null): void {
     const { node } = this
-    if (node.sessions.has(session, message, share)) return
     if (!node.queues.admitsShadow(session, message.bytes)) return node.queues.lost(session.clientId, message.payload)
     const { qos, retain, ids } = want
     node.sessions.addShadow(session, new Shadow(message, qos, retain, ids, share))

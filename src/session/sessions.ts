@@ -6,6 +6,7 @@ import { LIMITS } from '../base/limits.ts'
 import { FilterTree } from '../topic/filter_tree.ts'
 import { topicFilter } from '../topic/name.ts'
 import { ShareGroup } from '../topic/share_group.ts'
+import { Holdings } from './holdings.ts'
 import type { EntryState } from './image.ts'
 import type { Journal } from './journal.ts'
 import type { Message } from './message.ts'
@@ -42,6 +43,7 @@ export class Sessions {
   /** Shared subscriptions that have a member, by their whole filter. */
   readonly groups = new Map<string, ShareGroup<Subscription>>()
   readonly journal: Journal
+  readonly holdings = new Holdings()
   /** Sessions with messages that expire in their queues (and some that had them). */
   readonly expiring = new Set<Session>()
   /** Messages and their bytes in all queues; subscriptions of all sessions. */
@@ -170,6 +172,7 @@ export class Sessions {
     if (e.pos >= session.nextPos) session.nextPos = e.pos + 1
     this.queuedMessages++
     this.queuedBytes += e.message.bytes
+    this.holdings.added(session, e.message, e.share)
     if (e.message.expiresAt !== Number.POSITIVE_INFINITY) this.expiring.add(session)
     this.journal.hold(e.message)
     if (session.durable) {
@@ -228,6 +231,7 @@ export class Sessions {
     if (session.shadows === NO_SHADOWS) session.shadows = []
     session.shadows.push(shadow)
     session.shadowBytes += shadow.message.bytes
+    this.holdings.added(session, shadow.message, shadow.share)
     this.journal.hold(shadow.message)
     this.journal.shadow(session, shadow)
   }
@@ -292,8 +296,6 @@ export class Sessions {
 
   /** True when the message stands in the queue or among the shadows, for this share. */
   has(session: Session, message: Message, share: string | null): boolean {
-    for (const entry of session.queue) if (entry.share === share && entry.message.same(message)) return true
-    for (const shadow of session.shadows) if (shadow.share === share && shadow.message.same(message)) return true
-    return false
+    return this.holdings.has(session, message, share)
   }
 }
