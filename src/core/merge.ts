@@ -89,6 +89,7 @@ export class Merge {
       for (let part = nextPart(walk, node.now); part !== null; part = nextPart(walk, node.now)) yield [part]
       for (const s of session.shadows) {
         const { qos, retain, subscriptionIds, message, share } = s
+        if (qos === 0) continue // promised nothing across a split
         const ids = subscriptionIds as number[] | null
         const item: EnqItemWire = [0, qos, retain ? 1 : 0, ids, messageToWire(message, node.now), share ?? '']
         yield [[OpKind.shadows, session.clientId, [item]]]

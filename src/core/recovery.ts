@@ -62,7 +62,7 @@ export function loadImage(node: BrokerNode, image: Image): void {
   for (const s of inOrder(image.shadows, messages)) {
     const session = sessions.get(s.client)
     const message = messages.get(s.message)
-    if (session === undefined || message === undefined || s.qos === 0) continue
+    if (session === undefined || message === undefined) continue
     const shadow = new Shadow(message, s.qos, s.retain, s.subscriptionIds, s.share)
     shadow.stored = true
     sessions.addShadow(session, shadow)

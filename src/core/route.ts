@@ -90,4 +90,4 @@ export function targetOf(
 }
 
 /** What a session's queue takes of a message that must be kept. */
-export type Want = { readonly qos: 1 | 2; readonly retain: boolean; readonly ids: readonly number[] | null }
+export type Want = { readonly qos: QoS; readonly retain: boolean; readonly ids: readonly number[] | null }

@@ -67,7 +67,7 @@ export class Router {
     // A QoS 2 message is sent on only once its identifier is recorded wherever its publisher may go [pair.md H7].
     const commit = recorded !== null && !node.config.mutations.has('commitFan') ? node.turns.current : 0
     const streaming = emitter.on
-    spread.begin(streaming, recorded !== null, commit)
+    spread.begin(streaming, recorded !== null, commit, !streaming && node.config.queueQos0)
     delivery.begin()
     for (const t of route.targets) {
       const target =
@@ -112,9 +112,10 @@ export class Router {
     spread.matched = true
     if (!session.mine) this.own(session)
     if (session.mine) this.toMine(session, qos, retain, ids, many, null)
-    else if (qos > 0) this.toReplica(session, qos as 1 | 2, retain, ids, null)
+    else if (qos > 0 || (spread.qos0Waits && session.durable)) this.toReplica(session, qos, retain, ids, null)
     else if (node.presences.get(session.clientId)?.up) spread.qos0 = true
-    else if (spread.streaming && session.durable && node.config.queueQos0) spread.forward = true
+    else if (session.durable && node.config.queueQos0) spread.forward = true
+    else if (session.durable) node.metrics.add('qos0_not_queued')
   }
 
   /**
@@ -141,7 +142,7 @@ export class Router {
     if (!session.mine) this.own(session)
     if (session.mine) return this.toMine(session, qos, retain, ids, false, sub.filter)
     if (spread.streaming) spread.pick(sub.filter, session.clientId)
-    if (session.durable && qos > 0) this.toReplica(session, qos as 1 | 2, retain, ids, sub.filter)
+    if (session.durable && (qos > 0 || spread.qos0Waits)) this.toReplica(session, qos, retain, ids, sub.filter)
   }
 
   private toMine(
@@ -164,7 +165,7 @@ export class Router {
   /** The peer owns it: forwarded, or kept here while nobody can be told. */
   private toReplica(
     session: Session,
-    qos: 1 | 2,
+    qos: QoS,
     retain: boolean,
     ids: readonly number[] | null,
     share: string | null,

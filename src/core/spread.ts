@@ -6,6 +6,8 @@ import type { PickWire, TargetWire } from '../wire/peer_message.ts'
 export class Spread {
   /** A stream to the peer is open. */
   streaming = false
+  /** QoS 0 for a session of the peer is kept here: the peer cannot be told. */
+  qos0Waits = false
   /** The publisher's QoS 2 identifier is on record: both nodes must keep the message. */
   recorded = false
   /** The turn that must be released before it is sent on; 0: none. */
@@ -23,8 +25,9 @@ export class Spread {
   /** Sessions of the peer that keep it here until it is acknowledged. */
   keepers: Session[] | null = null
 
-  begin(streaming: boolean, recorded: boolean, commit: number): void {
+  begin(streaming: boolean, recorded: boolean, commit: number, qos0Waits: boolean): void {
     this.streaming = streaming
+    this.qos0Waits = qos0Waits
     this.recorded = recorded
     this.commit = commit
     this.matched = false

@@ -40,7 +40,7 @@ export class Subscription {
 /** A message kept for a session that the peer owns. */
 export class Shadow {
   readonly message: Message
-  readonly qos: 1 | 2
+  readonly qos: QoS
   readonly retain: boolean
   readonly subscriptionIds: readonly number[] | null
   /** The shared subscription it was picked by; null: none. */
@@ -53,7 +53,7 @@ export class Shadow {
 
   constructor(
     message: Message,
-    qos: 1 | 2,
+    qos: QoS,
     retain: boolean,
     subscriptionIds: readonly number[] | null,
     share: string | null,

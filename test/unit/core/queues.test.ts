@@ -199,6 +199,32 @@ test('with queue-qos0 a message of QoS 0 waits at both nodes, moves with its ses
   assert.is(digests(world, 'c')[0], digests(world, 'c')[1])
 })
 
+for (const shared of [false, true])
+  test(`with queue-qos0 a message of QoS 0 waits for a session of the dead node too${shared ? ', by its share' : ''}`, () => {
+    const world = new TwoNodes({ queueQos0: true })
+    const c = world.connect(world.a, 'c', kept)
+    c.subscribe(shared ? '$share/g/t' : 't', 1)
+    world.kill(world.a)
+    const p = world.connect(world.b, 'p')
+    p.publish('t', '0')
+    p.publish('t', '1', { qos: 1 })
+    p.publish('t', '2')
+    assert.equal(consume(world.connect(world.b, 'c', kept)), ['0', '1', '2'])
+    world.connect(world.b, 'c', kept).expectNothing()
+  })
+
+test('QoS 0 that does not wait for a session of the other node is counted too', () => {
+  const world = new TwoNodes()
+  const c = world.connect(world.a, 'c', kept)
+  c.subscribe('t', 1)
+  c.drop()
+  world.connect(world.b, 'p').publish('t', '0')
+  assert.equal(
+    [world.a, world.b].map((node) => node.metrics.get('qos0_not_queued')),
+    [0, 1],
+  )
+})
+
 // ---- slow readers
 
 test('a reader is slow when its socket takes no more, not when much comes at once', () => {
