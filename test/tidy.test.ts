@@ -215,6 +215,22 @@ test('each statement of the standards has its test: seen to fail', () => {
   assert.is(tidy.statements(cites(tag('3.1.0-1'), tag('3.1.2-20')), two).length, 1)
 })
 
+test('each feature of MQTT that is said to survive a crash has its test', () =>
+  none(tidy.titles(files, 'src/pair/DESIGN.md', 'Features over one crash')))
+
+test('each feature of MQTT that is said to survive a crash has its test: seen to fail', () => {
+  const live = { path: 'test/live/a.test.ts', text: "test('wills: once', () => {})" }
+  const document = (cell: string) => ({
+    path: 'a.md',
+    text: `\n## Kept\n\n| A | B | C |\n|---|---|---|\n| Will | yes | ${cell} |\n`,
+  })
+  const check = (cell: string) => tidy.titles([live, document(cell)], 'a.md', 'Kept').length
+  assert.equal(
+    [check('`wills: once` (`a.test.ts`)'), check('`wills: twice`'), check('`b.test.ts`'), check('none')],
+    [0, 1, 1, 1],
+  )
+})
+
 rule(
   'each layer has a DESIGN.md',
   tidy.designs,

@@ -309,6 +309,36 @@ export function statements(files: readonly Source[], testable: ReadonlyMap<strin
   })
 }
 
+/** A document that names tests by words of their titles, between back quotes in the last column of its tables under `heading`. */
+export function titles(files: readonly Source[], path: string, heading: string): Finding[] {
+  const document = files.find((file) => file.path === path)?.text ?? ''
+  const from = document.indexOf(`\n## ${heading}\n`)
+  if (from < 0) return [`${path}:1: has no section "${heading}"`]
+  const to = document.indexOf('\n## ', from + 1)
+  const section = document.slice(from, to < 0 ? undefined : to)
+  const tests = files.filter((file) => file.path.endsWith('.test.ts'))
+  const known = tests.flatMap(({ text }) =>
+    text.split('\n').filter((line) => /^\s*(test\(|const titleOf|`)/.test(line)),
+  )
+  const rows = section
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .slice(2) // below the heads
+  if (rows.length === 0) return [`${path}:${lineAt(document, from + 1)}: names no test`]
+  return rows.flatMap((row) => {
+    const cell = row.split('|').at(-2) as string
+    const words = [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1] as string)
+    const unknown = words.filter(
+      (w) =>
+        !(w.endsWith('.ts')
+          ? tests.some(({ path: p }) => p.endsWith(`/${w}`))
+          : known.some((line) => line.includes(w))),
+    )
+    if (words.length === 0) unknown.push('nothing')
+    return unknown.map((w) => `${path}:${lineAt(document, document.indexOf(row))}: no test is titled so: ${w}`)
+  })
+}
+
 export function designs(files: readonly Source[]): Finding[] {
   const known = new Set(files.map((file) => file.path))
   const folders = new Set(files.filter(isSource).map((file) => file.path.split('/').slice(0, -1).join('/')))
