@@ -179,6 +179,27 @@ rule(
   },
 )
 
+for (const [qos, granted, fields] of [
+  [0, 2, {}],
+  [1, 0, kept],
+] as const)
+  rule(
+    null,
+    `a node dies after it sent a message with QoS 0 (of ${qos}, granted ${granted}): nobody else gets it`,
+    (world, here, there) => {
+      const [had, other] = [world.connect(there, 'had', fields), world.connect(here, 'other')]
+      had.subscribe('$share/g/t', granted)
+      const p = world.connect(here, 'p')
+      world.hold(there)
+      p.sendPublish('t', 'x', { qos })
+      assert.equal(payloads(had), ['x'])
+      other.sendSubscribe('$share/g/t', 2)
+      world.kill(there)
+      other.expect('suback')
+      other.expectNothing()
+    },
+  )
+
 rule(
   'shareReplicated',
   'what the dead node gave its member goes to another one when the session ends',
