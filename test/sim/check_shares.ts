@@ -2,7 +2,7 @@
 // the end. Members have no other subscription, so that all they got, they got as members.
 import { canonicalFilter, matches, topicFilter } from '../../src/topic/name.ts'
 import type { Cluster } from './cluster.ts'
-import type { Account, Delivery, Msg } from './history.ts'
+import type { Account, Delivery, Msg, Sub } from './history.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
 
@@ -55,6 +55,13 @@ function passedOn(account: Account, seen: readonly Delivery[]): boolean {
   })
 }
 
+/** The node may have given it to this member. */
+function mayHaveHad(account: Account, s: Sub, msg: Msg): boolean {
+  if (s.gone !== -1) return s.gone >= msg.sent
+  const conn = account.conns.findLast((c) => c.begun <= s.asked)
+  return conn === undefined || conn.lasting || conn.serverEnded >= msg.sent
+}
+
 /** Somebody was a member all the time, and nobody who may have taken it along. */
 function atLeastOne(cluster: Cluster, filter: string, msg: Msg, members: readonly Account[]): void {
   if (msg.acked === NEVER || msg.qos === 0 || msg.expiry >= 0) return
@@ -64,7 +71,7 @@ function atLeastOne(cluster: Cluster, filter: string, msg: Msg, members: readonl
   if (steady === undefined) return
   for (const account of members) {
     if (account.lost.has(msg.i)) return
-    const after = account.subs.filter((s) => s.gone >= msg.sent || s.gone === -1)
+    const after = account.subs.filter((s) => mayHaveHad(account, s, msg))
     if (after.some((s) => s.qos === 0)) return
     // QoS 2 under way to a session that ends is sent to nobody else.
     if (msg.qos === 2 && account.endedAt >= msg.sent && after.some((s) => s.qos === 2)) return

@@ -34,6 +34,8 @@ export type ClientSpec = {
   readonly member: string | null
   /** QoS it may subscribe with as a member. */
   readonly memberQos: readonly QoS[]
+  /** It joins once and never leaves: for whom its group's messages must come in the end. */
+  readonly steady: boolean
 }
 
 type Make = (id: string, over: Partial<ClientSpec>) => ClientSpec
@@ -65,6 +67,7 @@ function maker(prng: Prng, profile: Profile): Make {
       away: 0,
       member: null,
       memberQos: [],
+      steady: false,
       ...over,
     }
     return { ...spec, aliases: v === 5 && aliases ? spec.window : 0 }
@@ -78,12 +81,13 @@ export function drawMembers(prng: Prng, profile: Profile): ClientSpec[] {
   const filters = prng.chance(0.5) ? [prng.pick(SHARED_FILTERS)] : SHARED_FILTERS.slice(0, 2)
   for (const [g, member] of filters.entries()) {
     const lastingOnes = prng.pick([0, 0.5, 1, 1])
-    const memberQos = prng.pick<readonly QoS[]>([[1], [2], [1, 2, 2], [1, 2, 2], [0, 1, 2]])
+    const restless = prng.chance(0.5)
+    const memberQos = restless ? ([1] as const) : prng.pick<readonly QoS[]>([[1], [2], [1, 2, 2], [1, 2, 2], [0, 1, 2]])
     const count = prng.int(2, 4)
-    const restless = prng.chance(0.4)
     for (let i = 0; i < count; i++) {
-      const lasting = prng.chance(lastingOnes)
-      const short = lasting && prng.chance(0.3)
+      const steady = restless && i === 0
+      const lasting = steady || prng.chance(restless ? 0.2 : lastingOnes)
+      const short = lasting && !steady && prng.chance(0.3)
       specs.push(
         make(`${'gh'[g]}${i}`, {
           ...{ member, memberQos, lasting, subscribe: 0.25, will: 0, late: prng.chance(0.3) },
@@ -92,6 +96,7 @@ export function drawMembers(prng: Prng, profile: Profile): ClientSpec[] {
           ...(!lasting ? { cleanStart: 0 } : {}),
           ...(restless && !lasting ? { subscribe: 0.9, disconnect: 0.2 } : {}),
           ...(restless && lasting ? { away: 0.1 } : {}),
+          ...(steady ? { steady, subscribe: 1, cleanStart: 0, disconnect: 0, late: false } : {}),
         }),
       )
     }

@@ -37,6 +37,7 @@ export class Probe {
       away: 0,
       member: null,
       memberQos: [],
+      steady: false,
     }
     this.client = new Client(cluster, spec)
   }
