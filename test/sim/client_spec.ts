@@ -34,8 +34,8 @@ export type ClientSpec = {
   readonly member: string | null
   /** QoS it may subscribe with as a member. */
   readonly memberQos: readonly QoS[]
-  /** It joins once and never leaves: for whom its group's messages must come in the end. */
-  readonly steady: boolean
+  /** Chance that a member does not think of its subscription; 1: it joins once and never leaves. */
+  readonly stays: number
 }
 
 type Make = (id: string, over: Partial<ClientSpec>) => ClientSpec
@@ -67,7 +67,7 @@ function maker(prng: Prng, profile: Profile): Make {
       away: 0,
       member: null,
       memberQos: [],
-      steady: false,
+      stays: 0,
       ...over,
     }
     return { ...spec, aliases: v === 5 && aliases ? spec.window : 0 }
@@ -80,23 +80,25 @@ export function drawMembers(prng: Prng, profile: Profile): ClientSpec[] {
   const specs: ClientSpec[] = []
   const filters = prng.chance(0.5) ? [prng.pick(SHARED_FILTERS)] : SHARED_FILTERS.slice(0, 2)
   for (const [g, member] of filters.entries()) {
-    const lastingOnes = prng.pick([0, 0.5, 1, 1])
-    const restless = prng.chance(0.5)
-    const memberQos = restless ? ([1] as const) : prng.pick<readonly QoS[]>([[1], [2], [1, 2, 2], [1, 2, 2], [0, 1, 2]])
+    // Restless ones come and go with their sessions, fickle ones with their subscriptions; one of each group is always there.
+    const kind = prng.pick(['plain', 'plain', 'restless', 'restless', 'fickle'] as const)
+    const lastingOnes = { plain: prng.pick([0, 0.5, 1, 1]), restless: 0.2, fickle: 1 }[kind]
+    const qos = prng.pick<readonly QoS[]>([[1], [2], [1, 2, 2], [1, 2, 2], [0, 1, 2]])
+    const memberQos = kind === 'plain' ? qos : ([1] as const)
     const count = prng.int(2, 4)
     for (let i = 0; i < count; i++) {
-      const steady = restless && i === 0
-      const lasting = steady || prng.chance(restless ? 0.2 : lastingOnes)
+      const steady = kind !== 'plain' && i === 0
+      const lasting = steady || prng.chance(lastingOnes)
       const short = lasting && !steady && prng.chance(0.3)
       specs.push(
         make(`${'gh'[g]}${i}`, {
-          ...{ member, memberQos, lasting, subscribe: 0.25, will: 0, late: prng.chance(0.3) },
+          ...{ member, memberQos, lasting, subscribe: 0.25, will: 0, late: prng.chance(0.3), stays: 0.9 },
           ...(short ? { version: 5, expirySec: 1, away: 0.05 } : {}),
           ...(prng.chance(0.4) ? { version: 5, receiveMaximum: prng.int(1, 3) } : {}),
           ...(!lasting ? { cleanStart: 0 } : {}),
-          ...(restless && !lasting ? { subscribe: 0.9, disconnect: 0.2 } : {}),
-          ...(restless && lasting ? { away: 0.1 } : {}),
-          ...(steady ? { steady, subscribe: 1, cleanStart: 0, disconnect: 0, late: false } : {}),
+          ...(kind === 'restless' && !lasting ? { subscribe: 0.9, disconnect: 0.2 } : {}),
+          ...(kind === 'fickle' ? { subscribe: 0.9, stays: 0.2 } : {}),
+          ...(steady ? { subscribe: 1, cleanStart: 0, disconnect: 0, away: 0.1, late: false, stays: 1 } : {}),
         }),
       )
     }

@@ -37,7 +37,7 @@ export class Probe {
       away: 0,
       member: null,
       memberQos: [],
-      steady: false,
+      stays: 0,
     }
     this.client = new Client(cluster, spec)
   }

@@ -147,8 +147,8 @@ export class Workload {
     const { prng } = this.cluster.world
     const { account, spec } = client
     const joined = account.subs.some((s) => s.unsure === NEVER && s.sure !== NEVER)
-    if (joined && (spec.steady || prng.chance(0.8))) return
-    if (joined && prng.chance(0.5)) return client.unsubscribe([filter])
+    if (joined && prng.chance(spec.stays)) return
+    if (joined && prng.chance(0.8)) return client.unsubscribe([filter])
     const v5 = spec.version === 5
     const options = { retainHandling: 0, retainAsPublished: v5 && prng.chance(0.2), noLocal: false } as const
     const id = v5 && prng.chance(0.3) ? prng.int(1, 100) : 0
