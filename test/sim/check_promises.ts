@@ -33,6 +33,8 @@ export function checkPromise(cluster: Cluster, client: Client, wire: ClientWire,
     // A leader that offers a join hangs on both from the moment its follower might go on without it.
     const offered = core.mode === 'SOLO' && peer.disk.record?.status === 'INSYNC'
     if (core.mode === 'SYNC' || offered) judge(cluster, client, node, packet, memory(peer.core), `at ${peer.name}`)
+    if (core.mode === 'SYNC' && packet.cmd === 'publish' && packet.qos === 1 && account.member !== null)
+      handedOn(cluster, client, core, peer.core, messageNumber(packet.payload))
   }
   // In step, --ack both-disk has it on the disk of whoever holds it: of a forwarded message, that is the session's owner at first.
   if (core.mode === 'SOLO' && basis !== 'peer') judge(cluster, client, node, packet, node.disk.held, 'on its disk')
@@ -104,6 +106,21 @@ function early(
   }
 }
 
+/** What a member takes over from another lasting one is sent when the other node does not have it at that one any more. */
+function handedOn(cluster: Cluster, { account, name }: Client, own: Core, peer: Core, number: number): void {
+  if (cluster.history.msgs[number]?.resent !== false) return
+  for (const { id, member } of cluster.history.accounts.values()) {
+    if (member !== account.member || id === account.id || !queued(peer, id, number) || queued(own, id, number)) continue
+    cluster.violate('22', `m${number} is sent to ${name}, and ${id} still has it at the other node`)
+  }
+}
+
+function queued(core: Core, client: string, number: number): boolean {
+  for (const { share, message } of core.sessions.get(client)?.queue ?? [])
+    if (share !== null && messageNumber(message.payload) === number) return true
+  return false
+}
+
 /**
  * A member of a shared subscription has it here, and none has it there. Members without expiry promise nothing, and what they leave
  * is promised later than it was acknowledged: only groups without them are judged.
@@ -116,9 +133,7 @@ function onlyHere(cluster: Cluster, own: Core, msg: Msg, there: Held): boolean {
     const group = groups.get(member) ?? { here: false, elsewhere: false }
     groups.set(member, group)
     const session = own.sessions.get(id)
-    if (session?.durable && session.mine)
-      for (const { share, passing, message } of session.queue)
-        if (share !== null && !passing && messageNumber(message.payload) === msg.i) group.here = true
+    if (session?.durable && session.mine && queued(own, id, msg.i)) group.here = true
     const judged = conns.every((c) => c.lasting)
     if (!judged || seen.has(msg.i) || lost.has(msg.i) || there.message(id, msg.i)) group.elsewhere = true
   }

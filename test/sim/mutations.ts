@@ -27,7 +27,6 @@ const BEST: Readonly<Record<string, readonly ProfileName[]>> = {
   hlcBoot: ['clocks'],
   helloDecide: ['pauses', 'crashes'],
   shareReroute: ['crashes', 'losses', 'aimed'],
-  shareDealGate: ['aimed'],
 }
 
 /** @returns exit code: 1 when some rule's absence went unnoticed */
