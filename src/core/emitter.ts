@@ -153,6 +153,16 @@ export class Emitter {
     this.bytes += 4
   }
 
+  /** Released and in use again within a turn, as no client should: the release goes out behind all publishes, so it is taken back. */
+  inboundAgain(session: Session, packetId: number): void {
+    if (this.released.size === 0) return
+    const ids = this.released.get(session)
+    const at = ids?.indexOf(packetId) ?? -1
+    if (ids === undefined || at === -1) return
+    ids.splice(at, 1)
+    if (ids.length === 0) this.released.delete(session)
+  }
+
   private noteLazy(session: Session, now: number): void {
     if (session.lazyOut.length + session.lazyDeq.length === 1) this.lazy.push(session)
     if (now < this.lazySince) this.lazySince = now

@@ -85,6 +85,7 @@ export class Router {
     if (route.groups !== null) for (const group of route.groups) this.toGroup(group)
     if (recorded !== null) {
       node.sessions.addInbound(recorded, packetId)
+      emitter.inboundAgain(recorded, packetId)
       recorded.ver++
     } else if (inboundOf !== null) node.sessions.addInbound(inboundOf, packetId)
     const retain = pub.retain && node.queues.admitsRetained(pub)
