@@ -17,6 +17,7 @@ const PORT_MAX = 32_000
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 const isDeno = 'Deno' in globalThis
+const THIS_PROGRAM = [process.execPath, ...(isDeno ? ['run', '-A', '--no-lock'] : []), 'src/main.ts']
 
 const running = new Set<Proc>()
 process.once('exit', () => {
@@ -75,7 +76,9 @@ export class Proc {
     running.add(this)
     const take = (chunk: Uint8Array) => {
       const text = chunk.toString()
-      this.log = (this.log + text).slice(-LOG_CHARS_MAX)
+      this.log += text
+      // Not at each chunk: it copies all of it.
+      if (this.log.length > 2 * LOG_CHARS_MAX) this.log = this.log.slice(-LOG_CHARS_MAX)
       for (const listener of this.listeners) listener(text)
     }
     this.child.stdout?.on('data', take)
@@ -142,6 +145,8 @@ export class NodeProcess {
   readonly data: string
   /** A command that its process is started by, with the node's own command behind it: a shell that first takes something away. */
   startedBy: readonly string[] = []
+  /** What stands for TandeMQ, without flags: this runtime with the source, or an executable. */
+  program: readonly string[] = THIS_PROGRAM
   private readonly args: readonly string[]
   private proc: Proc | null = null
   private past = ''
@@ -152,8 +157,6 @@ export class NodeProcess {
     this.data = join(folder, place.name)
     const pair = peer === null ? [] : ['--cluster', address(place.cluster), '--peer', address(peer.cluster)]
     this.args = [
-      ...(isDeno ? ['run', '-A', '--no-lock'] : []),
-      'src/main.ts',
       ...['--name', place.name, '--listen', address(place.mqtt), '--admin', address(place.admin)],
       ...pair,
       ...['--data', this.data],
@@ -177,7 +180,7 @@ export class NodeProcess {
   start(): void {
     if (this.isUp) throw new Error(`node ${this.place.name} runs already`)
     if (this.proc !== null) this.past = `${this.log}--- ended with ${this.proc.exitCode} ---\n`.slice(-LOG_CHARS_MAX)
-    const [command = '', ...args] = [...this.startedBy, process.execPath, ...this.args]
+    const [command = '', ...args] = [...this.startedBy, ...this.program, ...this.args]
     this.proc = new Proc(command, args)
     this.proc.onOutput((chunk) => this.listener(chunk))
   }
@@ -256,14 +259,17 @@ export class PairProcesses implements AsyncDisposable {
   }
 
   /** Starts both and waits until they are in step. @param args further flags of both nodes */
-  static async start(args: readonly string[] = []): Promise<PairProcesses> {
+  static async start(args: readonly string[] = [], program: readonly string[] = THIS_PROGRAM): Promise<PairProcesses> {
     const ports = await freePorts(6)
     const place = (name: string, i: number) => {
       const [mqtt, cluster, admin] = ports.slice(i, i + 3) as [number, number, number]
       return { name, mqtt, cluster, admin }
     }
     const pair = new PairProcesses([place('a', 0), place('b', 3)], args)
-    for (const node of pair.nodes) node.start()
+    for (const node of pair.nodes) {
+      node.program = program
+      node.start()
+    }
     try {
       await pair.synced()
     } catch (error) {
