@@ -61,6 +61,24 @@ for (const qos of [1, 2] as const)
     await silence(back)
   })
 
+test('shared subscription: a member without expiry goes with its node, the others have all that comes', async ({
+  pair,
+}) => {
+  const [dies, stays] = [await pair.here('dies'), await pair.there('stays', kept)]
+  for (const member of [dies, stays]) await member.subscribe('$share/g/tasks', 1)
+  const p = await pair.there('publisher')
+  for (const task of ['a', 'b']) await publish(p, 'tasks', task)
+  assert.equal(sorted(texts([...(await drink(dies, 1)), ...(await drink(stays, 1))])), ['a', 'b'])
+  await pair.kill()
+  for (const task of ['c', 'd', 'e', 'f']) await publish(p, 'tasks', task)
+  assert.equal(sorted(texts(await drink(stays, 4))), ['c', 'd', 'e', 'f'])
+  const back = await pair.there('dies')
+  assert.not(back.present)
+  await publish(p, 'tasks', 'g')
+  assert.equal(texts(await drink(stays, 1)), ['g'])
+  await silence(back)
+})
+
 test('subscription identifiers: all that a message matched are with it, in flight, waiting and new', async ({
   pair,
 }) => {

@@ -138,6 +138,53 @@ for (const [version, name] of [
     assert.equal(texts(await drink(back, 1)), ['next'])
   })
 
+test('two crashes: what one node had from the other by a snapshot it keeps when that one dies as well', async ({
+  pair,
+}) => {
+  const props = { contentType: 'text/plain', userProperties: [['a', '1']], expiry: 1_000 } as const
+  const c = await pair.here('twice', kept)
+  c.sendSubscribe([{ filter: 'twice/#', qos: 2, noLocal: true, retainAsPublished: true }], 0, 9)
+  await c.expect('suback')
+  await c.subscribe('$share/twice/jobs', 1)
+  const p = await pair.there('publisher')
+  await publish(p, 'twice/1', 'released', { ...props, qos: 2 })
+  await publish(p, 'twice/1', 'under way', { ...props, qos: 2, retain: true })
+  const [released, open] = (await take(c, 2)) as [Delivery, Delivery]
+  c.sendPubrec(released.packetId)
+  await c.expect('pubrel')
+  const half = c.sendPublish('elsewhere', 'once', { qos: 2 })
+  await c.expect('pubrec')
+  await pair.kill()
+  await publish(p, 'jobs', 'job', props)
+  await pair.turn()
+  const q = await pair.there('other publisher')
+  await publish(q, 'twice/2', 'waiting', props)
+  await pair.kill()
+  const back = await pair.goesOn('twice')
+  assert.is((await back.expect('pubrel')).packetId, released.packetId)
+  back.sendPubcomp(released.packetId)
+  const all = await drink(back, 3)
+  assert.equal(briefs(all), ['twice/1=under way', 'jobs=job', 'twice/2=waiting'])
+  assert.equal([all[0]?.dup, all[0]?.packetId, all[0]?.retain], [true, open.packetId, true])
+  assert.equal(
+    all.map(({ subscriptionIds }) => subscriptionIds),
+    [[9], null, [9]],
+  )
+  for (const { contentType, userProperties, expiry } of all) {
+    assert.equal([contentType, userProperties], [props.contentType, props.userProperties])
+    assert.ok(expiry > 0 && expiry <= props.expiry)
+  }
+  const watch = await pair.there('watch')
+  await watch.subscribe('elsewhere', 2)
+  back.sendPublish('elsewhere', 'once', { qos: 2, dup: true, packetId: half })
+  await back.expect('pubrec')
+  back.sendPubrel(half)
+  assert.is((await back.expect('pubcomp')).reason, 0)
+  await publish(back, 'twice/mine', 'own')
+  await silence(back)
+  await silence(watch)
+})
+
 // ---- flow control
 
 test('Receive Maximum of a client: the one it names when it comes back holds, for what was under way too', async ({
@@ -191,6 +238,18 @@ test('Receive Maximum of the node: what was half done at the dead one costs no p
   }
   assert.equal(texts(await drink(watch, 5)), ['new 0', 'new 1', 'new 2', 'new 3', 'new 4'])
   await silence(watch)
+})
+
+test('Maximum Packet Size of a client: the one it names when it comes back holds for what waits', async ({ pair }) => {
+  const c = await pair.here('size', kept)
+  await c.subscribe('size', 1)
+  const p = await pair.there('publisher')
+  for (const text of ['small', 'large'.padEnd(1_000), 'small too']) await publish(p, 'size', text)
+  await take(c, 3)
+  await pair.kill()
+  const back = await pair.goesOn('size', { ...kept, maximumPacketSize: 100 })
+  assert.equal(texts(await drink(back, 2)), ['small', 'small too'])
+  await silence(back)
 })
 
 // ---- connections

@@ -26,10 +26,14 @@ export class CrashPair implements AsyncDisposable {
     return new CrashPair(await PairProcesses.start(args))
   }
 
-  /** Before each test: clients of the last one are gone, the dead node is back, the other one is to die next. */
+  /** Before each test: clients of the last one are gone. */
   async ready(): Promise<void> {
     for (const client of this.clients.splice(0)) client.drop()
-    if (this.serves.isUp) return
+    if (!this.serves.isUp) await this.turn()
+  }
+
+  /** The dead node is back, the other one is to die next. */
+  async turn(): Promise<void> {
     this.serves.start()
     ;[this.serves, this.survives] = [this.survives, this.serves]
     await this.pair.synced()
