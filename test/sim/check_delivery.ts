@@ -79,6 +79,7 @@ function inOrder(cluster: Cluster): void {
       if (!first || d.retain || msg.will !== null || cluster.history.account(msg.client).shared) continue
       // What was published again may come for the first time by its repetition, where QoS 0 or a full queue lost the first one.
       if (d.qos === 0 && (!calm || msg.resent)) continue
+      if (msg.resent && msg.expiry >= 0) continue // ... or where the first one expired
       if (msg.resent && account.lost.has(msg.i)) continue
       // A filter that would have brought it with this QoS from the first time it was sent.
       const steady = account.subs.some(
