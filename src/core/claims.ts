@@ -19,14 +19,11 @@ import { append, nextToken, promote } from './promote.ts'
 import type { Want } from './route.ts'
 import { wantOf } from './shares.ts'
 
-type Block = ReturnType<BrokerNode['turns']['block']>
-
 export class Claims {
   /** Asked and not answered, by client id. */
   readonly open = new Map<string, Claim<Connection>>()
   /** Given away by the peer, unasked. */
   readonly arrivals: Arrivals
-  private readonly blocks = new Map<Claim<Connection>, Block>()
   private readonly seconds: Histogram
   private readonly node: BrokerNode
 
@@ -107,14 +104,13 @@ export class Claims {
 
   // ---- the hold queue
 
-  /** A publish of this node that may belong to a session on its way here. Its acknowledgement waits for both. */
+  /** A publish of this node that may belong to a session on its way here. The peer, which is given it too, holds it likewise (grants.ts). */
   hold(claim: Claim<Connection>, message: Message, share: string | null): void {
     const { node } = this
     if (!node.queues.admitsHeld(claim, message)) return
-    claim.held?.push({ message, turn: node.turns.current, share })
+    claim.held?.push({ message, share })
     claim.heldBytes += message.bytes
     node.journal.hold(message)
-    if (!this.blocks.has(claim) && !this.off('holdGate')) this.blocks.set(claim, node.turns.block(node.turns.current))
   }
 
   /** Nobody waits for what was held any more. */
@@ -123,9 +119,6 @@ export class Claims {
     for (const { message } of claim.held ?? []) node.journal.release(message)
     claim.held = null
     claim.heldBytes = 0
-    const block = this.blocks.get(claim)
-    this.blocks.delete(claim)
-    if (block !== undefined) node.turns.resolve(block, 0)
   }
 
   /** The hold queue joins the session that has arrived; matched again, for its subscriptions may have changed on the way. */
@@ -140,9 +133,6 @@ export class Claims {
         if (want !== null && !node.sessions.has(session, message, share)) append(node, session, message, want, share)
       }
     }
-    const block = this.blocks.get(claim)
-    this.blocks.delete(claim)
-    if (block !== undefined) node.turns.resolve(block, node.turns.current)
     for (const { message } of held) node.journal.release(message)
     claim.held = null
   }

@@ -6,7 +6,6 @@ import type { Message } from '../session/message.ts'
 /** A publish made here while the claim is open; it may match the session that is on its way. */
 export type Held = {
   readonly message: Message
-  readonly turn: number
   /** The shared subscription that picked the session; null: it wants the message for itself. */
   readonly share: string | null
 }

@@ -10,7 +10,6 @@ export type Inspection = ReturnType<BrokerNode['inspect']>
 export const RULES = [
   'fifoAck',
   'hold',
-  'holdGate',
   'reroute',
   'gate2',
   'newTokenOnBoot',

@@ -8,7 +8,8 @@ type Chunk = Uint8Array | null
 
 type End = { readonly node: SimNode; readonly life: number; open: boolean; readonly out: Pipe<Chunk>; tall: boolean }
 
-type Transport = { readonly number: number; readonly ends: readonly [End, End] }
+/** opensAt: when both ends know of it. */
+type Transport = { readonly number: number; readonly ends: readonly [End, End]; opensAt: number }
 
 const HELD_BYTES = 16_384
 
@@ -116,7 +117,8 @@ export class Link implements LinkHost {
 
   heal(): void {
     this.partedUntil = 0
-    for (const transport of this.held.values()) for (const end of transport.ends) end.out.freeze(0)
+    for (const { ends, opensAt } of this.held.values())
+      if (opensAt <= this.world.now) for (const end of ends) end.out.freeze(0)
   }
 
   /** The process of `node` is gone. */
@@ -206,6 +208,7 @@ export class Link implements LinkHost {
       })
     const transport: Transport = {
       number,
+      opensAt: Number.POSITIVE_INFINITY,
       ends: [
         { node, life: node.life, open: true, out: pipe(0), tall: false },
         { node: other, life: other.life, open: true, out: pipe(1), tall: false },
@@ -227,6 +230,7 @@ export class Link implements LinkHost {
         if (this.held.get(end.node) === transport) end.node.event(end.life, (core) => core.linkOpened(info))
       })
     }
+    transport.opensAt = this.world.now + opened
     // Data may not overtake the opening.
     for (const end of transport.ends) end.out.freeze(this.world.now + opened + 50)
     this.world.after(opened + 0.01, () => {

@@ -18,7 +18,6 @@ const BEST: Readonly<Record<string, readonly ProfileName[]>> = {
   unheard: ['pauses'],
   helloMode: ['policy', 'pauses'],
   hold: ['roam'],
-  holdGate: ['roam'],
   rematchH: ['roam'],
   oneClaim: ['roam'],
   cutBye: ['roam'],
