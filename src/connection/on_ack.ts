@@ -34,6 +34,7 @@ function onPubrec(c: Connection, session: Session, packetId: number, reason: num
   if (c.version === 0) return
   const entry = session.inflight.get(packetId)
   if (entry === undefined || entry.state === 1) {
+    if (reason >= 0x80) return // refused: nothing to release [MQTT-4.3.3-4]
     writeAck(c.writer(PacketType.pubrel), PacketType.pubrel, packetId, Reason.packetIdentifierNotFound, c.version)
     return
   }
