@@ -29,9 +29,9 @@ export class InboundAliases {
 const MET = 0
 
 /**
- * Ours: made for a client that takes some. A topic gets an alias when it comes again before as many others were met as there
- * are aliases, for a name that comes once would only grow by its alias. Where all are given, the one that rested longest goes
- * (second chance), so that a few busy topics keep theirs among many rare ones.
+ * Ours: made for a client that takes some. While there are any, a topic gets its alias at once. Later it must come again before as
+ * many others were met as there are aliases, for a name that comes once would only grow by its alias; then the alias that rested
+ * longest goes to it (second chance), so that a few busy topics keep theirs among many rare ones.
  */
 export class OutboundAliases {
   /** [MQTT-3.1.2-26] */
@@ -79,11 +79,12 @@ export class OutboundAliases {
   /** An alias for a topic that has none; 0: not yet. */
   private give(topic: TopicRef): number {
     if (topic.bytes.length < LIMITS.aliasedBytesMin) return 0
-    if (!this.known.has(topic)) {
+    const isLeft = this.topics.length < this.max
+    if (!isLeft && !this.known.has(topic)) {
       this.meet(topic)
       return 0
     }
-    const alias = this.topics.length < this.max ? this.topics.length + 1 : this.free()
+    const alias = isLeft ? this.topics.length + 1 : this.free()
     this.topics[alias - 1] = topic
     this.used[alias - 1] = true
     this.known.set(topic, alias)
