@@ -238,14 +238,15 @@ export class Connection implements PacketSink, Attachment {
       if (taken < limit) this.blocked = true
       this.broker.traffic.bytesOut += taken
     }
-    const waits = limit < out.length
-    if (taken === out.length) {
+    // A gate with nothing behind it holds back the end: a goodbye is carried out before the socket closes.
+    const waits = passed < gates.length
+    if (taken === out.length && !waits) {
       // The session stopped at this mark, and no event of the socket will follow.
       if (taken >= LIMITS.outBytesPumpMax && this.session !== null) this.broker.pump(this.session)
       this.gates = NO_GATES
       this.out = null
       this.broker.writers.give(out)
-      if (this.state === 'closing' && !waits) this.finish()
+      if (this.state === 'closing') this.finish()
       return false
     }
     if (taken > 0) out.buf.copyWithin(0, taken, out.length)

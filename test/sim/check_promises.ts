@@ -107,8 +107,9 @@ function early(
 }
 
 /** What a member takes over from another lasting one is sent when the other node does not have it at that one any more. */
-function handedOn(cluster: Cluster, { account, name }: Client, own: Core, peer: Core, number: number): void {
-  if (cluster.history.msgs[number]?.resent !== false) return
+function handedOn(cluster: Cluster, { account, name, conn }: Client, own: Core, peer: Core, number: number): void {
+  // Behind its goodbye nobody listens.
+  if (cluster.history.msgs[number]?.resent !== false || conn?.bye !== 0) return
   for (const { id, member } of cluster.history.accounts.values()) {
     if (member !== account.member || id === account.id || !queued(peer, id, number) || queued(own, id, number)) continue
     cluster.violate('22', `m${number} is sent to ${name}, and ${id} still has it at the other node`)

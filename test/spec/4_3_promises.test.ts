@@ -47,4 +47,17 @@ test('a client that goes before its acknowledgement is written finds its message
   assert.equal(world.connect('c', kept).deliveries(), ['t=x'])
 })
 
+test('the socket closes when DISCONNECT is carried out: a client that sees it close knows its will to be gone', () => {
+  const world = new OneNode()
+  const c = world.connect('c', { ...kept, will: { topic: 'w', payload: 'gone' } })
+  world.settle()
+  world.diskAnswers = false
+  c.sendDisconnect()
+  world.settle()
+  assert.not(c.closed, 'the will is still on the disk')
+  world.diskAnswers = true
+  world.settle()
+  assert.ok(c.closed)
+})
+
 test.run()
