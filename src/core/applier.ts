@@ -165,6 +165,7 @@ export class Applier {
     if (qos !== 0 && qos !== 1 && qos !== 2) throw new PeerFault('ENQ with a wrong QoS')
     const share = this.shareOf(item[5])
     if (share !== null && forward !== undefined) node.shares.settled(forward, share)
+    else if (share !== null) node.shares.sentBack.placed(message, share)
     node.sessions.enqueue(session, { message, pos, qos, retain: (flags & 1) !== 0, subscriptionIds: ids, share })
   }
 

@@ -5,7 +5,7 @@ import type { Forward } from '../pair/out_stream.ts'
 import type { Entry } from '../session/queue.ts'
 import type { Session } from '../session/session.ts'
 import { NO_ENTRIES, NO_NUMBERS } from '../session/session.ts'
-import type { DealOp, EnqItemWire, Op, PubOp } from '../wire/peer_message.ts'
+import type { BounceOp, DealOp, EnqItemWire, Op, PubOp } from '../wire/peer_message.ts'
 import { OpKind } from '../wire/peer_message.ts'
 
 export class Emitter {
@@ -62,7 +62,7 @@ export class Emitter {
   }
 
   /** A message crosses. @param forward what is known of it until the peer has it; null: nothing refers to it */
-  pub(op: PubOp | DealOp, payload: Uint8Array, forward: Forward | null): void {
+  pub(op: PubOp | DealOp | BounceOp, payload: Uint8Array, forward: Forward | null): void {
     if (!this.on) return
     this.emit(op)
     this.bytes += payload.length

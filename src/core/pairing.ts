@@ -244,7 +244,9 @@ export class Pairing {
   }
 
   /** Acknowledged, or kept as a shadow, or the leader's now. */
-  letGo({ keepers, message }: Forward): void {
+  letGo(forward: Forward): void {
+    const { keepers, message } = forward
+    this.node.shares.sentBack.letGo(forward)
     if (keepers === null) return
     for (const session of keepers) this.node.sessions.dropForward(session, message)
   }

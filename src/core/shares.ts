@@ -13,6 +13,7 @@ import { enqueuedToWire, messageToWire } from './convert.ts'
 import type { BrokerNode } from './node.ts'
 import { emitEnqueued, promote } from './promote.ts'
 import type { Want } from './route.ts'
+import { SentBack } from './sent_back.ts'
 
 /** Among whom is picked: all; those whose sessions this node owns; these and, as the other node is gone, its lasting ones. */
 type Scope = 'pair' | 'mine' | 'alone'
@@ -26,8 +27,11 @@ export class Shares implements Judge<Subscription> {
   private scope: Scope = 'mine'
   private qos: QoS = 0
 
+  readonly sentBack: SentBack
+
   constructor(node: BrokerNode) {
     this.node = node
+    this.sentBack = new SentBack(node)
   }
 
   private off(rule: string): boolean {
@@ -175,6 +179,7 @@ export class Shares implements Judge<Subscription> {
     const { node } = this
     const back: string[] = []
     for (const [share, client] of picks) {
+      this.sentBack.placed(message, share) // it comes a second time
       const session = node.sessions.get(client)
       const sub = session?.subscriptions.get(share)
       if (session !== undefined && sub !== undefined) {
@@ -200,7 +205,7 @@ export class Shares implements Judge<Subscription> {
     }
     if (back.length === 0 || this.off('shareBounce')) return
     node.metrics.add('shared_bounced')
-    node.emitter.emit([OpKind.bounce, ref, back])
+    this.sentBack.send(message, ref, back)
   }
 
   private canTake(sub: Subscription, message: Message): boolean {

@@ -49,7 +49,7 @@ test('a client that goes before its acknowledgement is written finds its message
 
 test('the socket closes when DISCONNECT is carried out: a client that sees it close knows its will to be gone', () => {
   const world = new OneNode()
-  const c = world.connect('c', { ...kept, will: { topic: 'w', payload: 'gone' } })
+  const c = world.connect('c', { ...kept, will: { topic: 'w', payload: new Uint8Array([1]), qos: 1, retain: false } })
   world.settle()
   world.diskAnswers = false
   c.sendDisconnect()
