@@ -147,7 +147,7 @@ export const MILD: Readonly<Record<string, Mutation>> = {
   'letter of the topic': (prng, packet) => {
     const at = bodyAt(packet) + 2
     const end = typeOf(packet) === publish ? afterTopic(packet) : at
-    return end - at < 4 ? flags(packet) : changed(prng, packet, prng.int(at + 3, end - 1), prng.int(0x61, 0x7a))
+    return end - at < 4 ? flags(packet) : changed(prng, packet, prng.int(at + 3, end - 1), prng.int(0x61, 0x64))
   },
   'longer payload': (prng, packet) =>
     typeOf(packet) === publish

@@ -1,4 +1,4 @@
-// NodeWatch: one fuzzed node seen from outside: its process, its log line by line, its metrics and lists. Judges the log only.
+// NodeWatch: one fuzzed node seen from outside: its process, its log line by line, its metrics and lists. Judges its log.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { rowsOf } from '../support/api.ts'
@@ -7,7 +7,7 @@ import { type Family, parseMetrics } from '../support/prometheus.ts'
 
 const MIB = 1024 * 1024
 const ODD_MAX = 20
-/** Lines of the access log that say nothing is wrong. */
+/** A client's fault is no reason to warn the operator. */
 const LEVELS_BAD = ['warn', 'error']
 
 export class NodeWatch {
@@ -38,6 +38,13 @@ export class NodeWatch {
       this.lines++
       if (!isSound(line) && this.odd.length < ODD_MAX) this.odd.push(line.slice(0, 500))
     }
+  }
+
+  /** @throws where the node is gone, or has said what it should not */
+  check(): void {
+    const { node, odd } = this
+    if (!node.isUp) throw new Error(`node ${node.place.name} is gone: ${node.log.slice(-3000)}`)
+    if (odd.length > 0) throw new Error(`node ${node.place.name} said: ${odd[0]}`)
   }
 
   async metrics(): Promise<Metrics> {

@@ -31,8 +31,8 @@ export type Script = {
 
 /** Client ids of sessions that stay. */
 const IDS = 25
-const PACKETS_MAX = 150
-const HARSHNESS = 0.03
+const PACKETS_MAX = 250
+const HARSHNESS = 0.012
 
 export const FUZZ_ID = 'fz-'
 
@@ -65,6 +65,8 @@ export function makeScript(seeds: Seeds, seed: number, number: number, overWs: b
   const damaged = parts.length - valid
   const frames: Framing = { frames: 0, damaged: 0 }
   const stream = overWs ? framed(prng, parts, frames) : joined(parts)
+  // The damaged frame may have been that of the CONNECT.
+  if (frames.damaged > 0) aliases = null
   const pieces = cut(prng, stream)
   return { number, version, pieces, leaving, valid, damaged, aliases, overWs, frames }
 }

@@ -82,7 +82,7 @@ function ours(prng: Prng, packet: Packet): Packet {
   }
   if (packet.cmd === 'publish' && packet.topic !== '' && prng.chance(0.9)) packet.topic = fuzzTopic(prng.int(0, TOPICS))
   if (packet.cmd === 'subscribe' && prng.chance(0.95))
-    packet.subscriptions = packet.subscriptions.slice(0, 2).map((sub) => ({ ...sub, topic: filter() }))
+    packet.subscriptions = packet.subscriptions.slice(0, 2).map((sub) => ({ ...sub, topic: filter(), nl: false }))
   if (packet.cmd === 'unsubscribe' && prng.chance(0.95))
     packet.unsubscriptions = packet.unsubscriptions.slice(0, 3).map(filter)
   if ('messageId' in packet && prng.chance(0.7)) packet.messageId = prng.int(1, 8)
