@@ -44,8 +44,10 @@ export class Drainer {
   run(): void {
     const { node } = this
     const { pairing, emitter } = node
-    if (node.now - this.drainedAt > LIMITS.ownPauseMs && this.drainedAt > 0 && this.pausedTooLong)
+    if (node.now - this.drainedAt > LIMITS.ownPauseMs && this.drainedAt > 0 && this.pausedTooLong) {
       pairing.forgiveSilence()
+      node.awakeSince = node.now
+    }
     this.drainedAt = node.now
     node.begin()
     this.tick()

@@ -15,16 +15,19 @@ export function tickKeepAlive(node: BrokerNode): void {
 
 function due(node: BrokerNode, c: Connection): void {
   if (c.state !== 'open') {
+    const { connectTimeoutMs } = node.config
     if (c.state === 'waiting') {
+      const at = node.awakeSince + connectTimeoutMs
+      if (node.awakeSince > 0 && at > node.now) return node.keepAlive.set(c, at)
       node.metrics.add('connect_timeouts')
       c.logFault('connectTimeout', 'no CONNECT in time')
       c.close()
     } else if (c.state === 'authenticating') node.authentication.timedOut(c)
-    else if (c.state === 'claiming') node.keepAlive.set(c, node.now + node.config.connectTimeoutMs)
+    else if (c.state === 'claiming') node.keepAlive.set(c, node.now + connectTimeoutMs)
     return
   }
   if (c.keepAliveMs === 0) return
-  const at = c.lastHeard + c.keepAliveMs
+  const at = Math.max(c.lastHeard, node.awakeSince) + c.keepAliveMs
   if (at > node.now) return node.keepAlive.set(c, at)
   if (node.backPressure.has(c)) return node.keepAlive.set(c, node.now + c.keepAliveMs) // unread is not silent
   node.metrics.add('keep_alive_timeouts')

@@ -90,6 +90,8 @@ export class BrokerNode implements Broker {
   readonly leaving = new Map<string, Connection>()
   readonly all = new Set<Connection>()
   readonly keepAlive = new Timers<Connection>()
+  /** Monotonic ms at which this node last went on after standing still itself: what came meanwhile may lie unread. */
+  awakeSince = 0
   /** Messages the peer may refer to by number: forwarded and not acknowledged. */
   readonly forwarded = new Map<number, Forward>()
   /** Why this node cannot go on as configured; the host ends the process with it. */
