@@ -141,7 +141,7 @@ export const LIMITS = {
   /** Changed values of $SYS are told this often, as mosquitto does. */
   sysIntervalMs: 10_000,
   /** A session outlives its expiry by this much, unseen, while the other node may be serving its client behind a cut link. */
-  partedExpiryMs: 3_600_000,
+  partedExpiryMs: 60_000,
   /** A gap between two of our own turns that makes silence of the peer no evidence. */
   ownPauseMs: 500,
   /** Failed dials of our own before silence counts as death. */
