@@ -16,7 +16,7 @@ const EXIT_DISK = 74
 const DISK_KIB = 3 * 1024
 const PAYLOAD = 'x'.repeat(4_000)
 /** More than fits. */
-const MESSAGES_MAX = 3_000
+const MESSAGES_MAX = 40_000
 const AT_ONCE = 20
 const kept = { cleanStart: false, sessionExpiry: 3600 }
 
