@@ -21,14 +21,14 @@ export type FuzzOptions = {
   readonly warmUp: number
   /** How long the node rests before its memory is read. */
   readonly restMs: number
-  /** By how much the resident memory of a rested node may have grown. */
+  /** By how much the resident memory of a rested node may have grown: 100 MiB are seen that the next collection gives back. */
   readonly growthMibMax: number
   readonly program: readonly string[] | null
 }
 
 export const DEFAULTS: FuzzOptions = {
   ...{ packets: 1_000_000, seed: 1, from: 0, transports: ['tcp', 'ws'], pair: false, connections: 48 },
-  ...{ warmUp: 300_000, restMs: 6_000, growthMibMax: 48, program: null },
+  ...{ warmUp: 300_000, restMs: 6_000, growthMibMax: 128, program: null },
 }
 
 export type FuzzVerdict = {

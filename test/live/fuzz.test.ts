@@ -10,7 +10,7 @@ import { Seeds, VERSIONS } from '../fuzz/seeds.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('fuzz')
-const SHORT = { ...DEFAULTS, seed: 7, warmUp: 1_500, restMs: 500, growthMibMax: 128 }
+const SHORT = { ...DEFAULTS, seed: 7, warmUp: 1_500, restMs: 500 }
 
 test('a script depends on the seed and its number alone', () => {
   const script = (seed: number, number: number) =>
