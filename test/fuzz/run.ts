@@ -21,7 +21,7 @@ export type FuzzOptions = {
   readonly warmUp: number
   /** How long the node rests before its memory is read. */
   readonly restMs: number
-  /** By how much the resident memory of a rested node may have grown: 100 MiB are seen that the next collection gives back. */
+  /** By how much the resident memory of a rested node may have grown: up to 100 MiB were seen, whatever the length of the run. */
   readonly growthMibMax: number
   readonly program: readonly string[] | null
 }
