@@ -1,16 +1,11 @@
 // PasswordFile: mosquitto's password file, one `user:hash` a line, read and checked as a whole. Checks nobody's password.
-import { readFileSync, statSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { statSync } from 'node:fs'
 import process from 'node:process'
-import { setImmediate as pause } from 'node:timers/promises'
-import { utf8Text } from '../base/bytes.ts'
 import { OperatorFault } from '../base/fault.ts'
 import { LIMITS } from '../base/limits.ts'
 import { type PasswordHash, parseHash } from './password_hash.ts'
+import { atOnce, inSlices, LINES_PER_SLICE, readBytes, readBytesLater, textOf } from './text_file.ts'
 import { Users } from './users.ts'
-
-/** Some milliseconds of work. */
-const LINES_PER_SLICE = 1000
 
 export type PasswordLine = {
   /** Without its line end. */
@@ -36,27 +31,12 @@ export class PasswordFile {
 
   /** @throws {OperatorFault} */
   private read(): Users {
-    const reading = this.parse(readBytes(this.path, this.label))
-    for (;;) {
-      const { done, value } = reading.next()
-      if (done === true) return value
-    }
+    return atOnce(this.parse(readBytes(this.path, this.label)))
   }
 
   /** As the file is now. A large one takes a second; the event loop goes on meanwhile. @throws {OperatorFault} */
   async readAgain(): Promise<Users> {
-    let bytes: Uint8Array
-    try {
-      bytes = await readFile(this.path)
-    } catch (error) {
-      throw unreadable(error, this.path, this.label)
-    }
-    const reading = this.parse(bytes)
-    for (;;) {
-      const { done, value } = reading.next()
-      if (done === true) return value
-      await pause()
-    }
+    return inSlices(this.parse(await readBytesLater(this.path, this.label)))
   }
 
   /** Stops between slices of the file. @throws {OperatorFault} */
@@ -89,7 +69,7 @@ export function readPasswordLines(path: string, label: string): PasswordLine[] {
 /** Lines with their users; each user once. What stands behind the colon is not judged. @throws {OperatorFault} */
 function* passwordLines(bytes: Uint8Array, path: string, label: string): Generator<PasswordLine> {
   const seen = new Map<string, number>()
-  const texts = textOf(bytes, path, label).split('\n')
+  const texts = textOf(bytes, LIMITS.passwordFileBytesMax, path, label).split('\n')
   if (texts.at(-1) === '') texts.pop()
   for (const [i, raw] of texts.entries()) {
     const fail = (what: string) => new OperatorFault(`${label}: ${path}, line ${i + 1}: ${what}`)
@@ -116,24 +96,4 @@ export function userFault(user: string): string | null {
   if (user.length > 0xffff) return 'the user name is too long'
   if (user.includes(':')) return 'a user name holds no colon'
   return /[\u0000-\u001f\u007f]/.test(user) ? 'a user name holds no control characters' : null
-}
-
-function readBytes(path: string, label: string): Uint8Array {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    throw unreadable(error, path, label)
-  }
-}
-
-function unreadable(error: unknown, path: string, label: string): OperatorFault {
-  return new OperatorFault(`${label}: cannot read ${path} (${(error as { code?: string }).code ?? error})`)
-}
-
-function textOf(bytes: Uint8Array, path: string, label: string): string {
-  if (bytes.length > LIMITS.passwordFileBytesMax)
-    throw new OperatorFault(`${label}: ${path} has more than ${LIMITS.passwordFileBytesMax} bytes`)
-  const text = utf8Text(bytes)
-  if (text === null) throw new OperatorFault(`${label}: ${path} is not UTF-8 text`)
-  return text
 }
