@@ -43,6 +43,12 @@ export const LIMITS = {
   saltBytesMax: 256,
   /** Bytes of a password file: some 300 000 users. */
   passwordFileBytesMax: 64 * MIB,
+  /** Bytes of an access-control file: some 500 000 lines. */
+  aclFileBytesMax: 16 * MIB,
+  /** Topics of one connection whose judgement is remembered; above it all are forgotten and judged anew. */
+  judgedTopicsMax: 1_000,
+  /** Topics refused to one connection that the log tells of. */
+  refusedTopicsToldMax: 20,
   // ---- flow
   /** QoS 1 and 2 messages a client may have under way to us at once. */
   receiveMaximum: 1_000,

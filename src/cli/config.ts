@@ -5,6 +5,7 @@ import { hostname } from 'node:os'
 import { OperatorFault } from '../base/fault.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { NodeConfig } from '../core/ports.ts'
+import { AclFile } from '../host/acl_file.ts'
 import { isLoopback, parseDial, parseListen } from '../host/address.ts'
 import type { HostConfig } from '../host/host.ts'
 import { LOG_LEVELS } from '../host/log.ts'
@@ -32,13 +33,14 @@ const QUEUE_FULL = ['drop-newest', 'drop-oldest', 'disconnect'] as const
 export function readConfig(args: readonly string[], environment: Environment): Config {
   const settings = new Settings(readSources(args, environment))
   const pair = readPair(settings)
+  const acl = readAcl(settings)
   const name = settings.text('name') ?? `${hostname()}-${pair?.cluster.port ?? PORT_CLUSTER}`
   if (!/^[\w.:@-]{1,64}$/.test(name)) {
     throw settings.fault('name', `"${name}" is not a name of up to 64 letters, digits and . _ - : @`)
   }
   return {
     testOnly: settings.on('test-config'),
-    node: readNode(settings, name, pair !== null),
+    node: readNode(settings, name, pair !== null, acl),
     host: {
       listen: (settings.texts('listen') ?? [PORT_MQTT]).map((text) => parseListen(text, settings.label('listen'))),
       listenWs: (settings.texts('listen-ws') ?? []).map((text) => parseListen(text, settings.label('listen-ws'))),
@@ -48,13 +50,14 @@ export function readConfig(args: readonly string[], environment: Environment): C
       admin: parseListen(settings.text('admin') ?? ADMIN_DEFAULT, settings.label('admin')),
       proxyProtocol: settings.on('proxy-protocol'),
       passwords: readPasswords(settings),
+      acl,
       logLevel: settings.oneOf('log-level', LOG_LEVELS, 'info'),
       logFormat: settings.oneOf('log-format', ['text', 'json'], 'text'),
     },
   }
 }
 
-function readNode(settings: Settings, name: string, paired: boolean): NodeConfig {
+function readNode(settings: Settings, name: string, paired: boolean, acl: AclFile | null): NodeConfig {
   const suspectMs = settings.int('suspect-ms', 100, DAY_MS, LIMITS.suspectMs)
   const soloMs = settings.int('solo-ms', 100, DAY_MS, LIMITS.soloMs)
   if (suspectMs >= soloMs)
@@ -73,6 +76,7 @@ function readNode(settings: Settings, name: string, paired: boolean): NodeConfig
     claimTimeoutMs: LIMITS.claimTimeoutMs,
     flushMs: LIMITS.flushMs,
     allowAnonymous: settings.on('allow-anonymous'),
+    access: acl?.rules ?? null,
     packetBytesMax: settings.int('max-packet-bytes', 128, LIMITS.packetBytesMost, LIMITS.packetBytesMax),
     queuedMessagesMax: settings.int('max-queued-messages', 1, 100_000_000, LIMITS.queuedMessagesMax),
     queuedBytesMax: settings.int('max-queued-bytes', 1024, BYTES_MOST, LIMITS.queuedBytesMax),
@@ -159,6 +163,11 @@ function readPair(settings: Settings): HostConfig['pair'] {
 function readPasswords(settings: Settings): PasswordFile | null {
   const file = settings.text('password-file')
   return file === null ? null : new PasswordFile(file, settings.label('password-file'))
+}
+
+function readAcl(settings: Settings): AclFile | null {
+  const file = settings.text('acl-file')
+  return file === null ? null : new AclFile(file, settings.label('acl-file'))
 }
 
 /** The file's bytes without white space at the end, which editors add. */

@@ -45,6 +45,7 @@ export const SETTINGS: readonly Setting[] = [
     'FILE',
     'who may come in, as mosquitto_passwd and tandemq passwd write it; read again on SIGHUP',
   ),
+  simple('acl-file', 'FILE', 'who may publish and subscribe to what, as mosquitto has it; read again on SIGHUP'),
   simple('admin', '[HOST:]PORT', 'health, metrics and API over HTTP (default 127.0.0.1:18083)'),
   simple('config', 'FILE', 'settings as TOML, with the names of these flags'),
   simple('test-config', null, 'check the settings and end'),
@@ -155,7 +156,6 @@ export const SETTINGS: readonly Setting[] = [
   planned('tls-crl', 'FILE'),
   planned('tls-identity-as-username', null),
   planned('require-client-cert', null),
-  planned('acl-file', 'FILE'),
   planned('witness', 'HOST:PORT'),
   planned('discover', null),
 ]

@@ -11,6 +11,9 @@ export function admit(c: Connection, packet: Connect): void {
   const { broker } = c
   if (broker.fullFor(packet.clientId)) return turnBack(c, Reason.serverBusy, 'too many connections')
   if (!broker.admitting) return turnAway(c, 'not ready')
+  c.access = broker.access.of(c.username, packet.clientId)
+  if (c.access !== null && packet.will !== null && !c.access.mayWrite(packet.will.topic))
+    return turnBack(c, Reason.notAuthorized, 'this client may not publish to the topic of its will')
   if (!takesConnack(c)) return turnBack(c, Reason.packetTooLarge, 'CONNACK is larger than the client takes')
   c.state = move(c.state, 'claiming')
   c.decoder.pause()

@@ -3,6 +3,7 @@
 import type { EntryState } from '../session/image.ts'
 import type { Entry } from '../session/queue.ts'
 import type { Session } from '../session/session.ts'
+import type { Access } from '../topic/access.ts'
 import type { TopicTable } from '../topic/topics.ts'
 import type { Connect, PublishView, SubscribeRequest } from '../wire/packet.ts'
 import type { Authentication } from './authentication.ts'
@@ -33,6 +34,11 @@ export type ConnectionPolicy = {
   readonly responseInformation: string | null
 }
 
+export interface AccessControl {
+  /** What this client may do; null: everything. */
+  of(username: string | null, clientId: string): Access | null
+}
+
 export interface Broker {
   /** Monotonic milliseconds of this turn. */
   readonly now: number
@@ -41,6 +47,7 @@ export interface Broker {
   readonly topics: TopicTable
   readonly traffic: Traffic
   readonly authentication: Authentication
+  readonly access: AccessControl
   /** The turn that an output of the packet at hand must wait for: this one if the packet changed anything durable, else 0. */
   need(): number
   /** A new packet begins: what was changed before does not gate it. */

@@ -6,6 +6,7 @@ import type { ConnId } from '../base/identity.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Entry } from '../session/queue.ts'
 import { type Attachment, NO_ENTRIES, type Session } from '../session/session.ts'
+import type { Access } from '../topic/access.ts'
 import type { TopicRef } from '../topic/topics.ts'
 import { Decoder } from '../wire/decoder.ts'
 import { writePingresp } from '../wire/encoder.ts'
@@ -90,6 +91,10 @@ export class Connection implements PacketSink, Attachment {
   blocked = false
   /** The topic last published to, so that a stream of messages to one topic looks it up once. */
   topic: TopicRef | null = null
+  /** Nobody gets what goes to that topic. */
+  topicRefused = false
+  /** What the client may publish and subscribe to; null: everything. */
+  access: Access | null = null
   /** It will be disconnected: its queue is full. */
   overrun = false
   /** Reading is stopped until the pair has decided. */

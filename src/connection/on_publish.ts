@@ -9,6 +9,9 @@ import { InboundAliases } from './aliases.ts'
 import type { Connection } from './connection.ts'
 import { words } from './sizes.ts'
 
+const BROKERS_OWN = "the topic is the broker's own"
+const NOT_ALLOWED = 'this client may not publish to this topic'
+
 export function onPublish(c: Connection, view: PublishView): void {
   const { broker, session } = c
   if (session === null || c.version === 0) return c.early()
@@ -19,9 +22,9 @@ export function onPublish(c: Connection, view: PublishView): void {
   } else if (c.topic === null || !sameBytes(c.topic, view.buf, view.topicStart, view.topicEnd)) {
     const topic = broker.topics.internBytes(view.buf, view.topicStart, view.topicEnd)
     if (!fits(c, view, topic)) return
-    c.topic = topic
+    turnTo(c, topic)
   }
-  if (c.topic?.reserved === true) return refused(c, view)
+  if (c.topicRefused) return refused(c, view)
   if (broker.policy.validatePayload && saysText(view.props) && !isText(view.buf, view.payloadStart, view.payloadEnd)) {
     broker.count('dropped_payload_format')
     return refusePublish(c, view, Reason.payloadFormatInvalid, 'payload is not UTF-8') // section 3.3.2.3.2
@@ -72,22 +75,33 @@ function resolveAlias(c: Connection, view: PublishView): boolean {
   if (topicStart === topicEnd) {
     const topic = c.aliasesIn.get(topicAlias)
     if (topic === undefined) c.fail(Reason.protocolError, 'topic alias without a topic')
-    else c.topic = topic
+    else if (topic !== c.topic) turnTo(c, topic)
     return topic !== undefined
   }
   const topic = topics.internBytes(buf, topicStart, topicEnd)
   if (!fits(c, view, topic)) return false
-  c.topic = topic
+  if (topic !== c.topic) turnTo(c, topic)
   if (c.aliasesIn.set(topicAlias, topic)) return true // [MQTT-3.3.2-12]
   c.fail(Reason.quotaExceeded, 'topic aliases for too many bytes of topic names')
   return false
 }
 
-/** To a topic that is the broker's own: nobody gets it, and 5.0 clients are told. */
+/** Judged once, however many messages to this topic follow. */
+function turnTo(c: Connection, topic: TopicRef): void {
+  const { access } = c
+  c.topic = topic
+  c.topicRefused = topic.reserved || (access !== null && !access.mayWrite(topic.name))
+  if (c.topicRefused && access?.tells(topic.name))
+    c.broker.log('publish_refused', { client: c.clientId, username: c.username, topic: topic.name })
+}
+
+/** To a topic that is the broker's own, or not this client's to write to: nobody gets it, and 5.0 clients are told. */
 function refused(c: Connection, view: PublishView): void {
-  c.broker.count('dropped_sys_topic')
+  const reserved = c.topic?.reserved === true
+  if (reserved) c.broker.count('dropped_sys_topic')
+  else c.broker.count('dropped_not_authorized')
   if (view.qos === 0 || c.version === 0) return
-  if (c.version === 5) return refusePublish(c, view, Reason.notAuthorized, "the topic is the broker's own")
+  if (c.version === 5) return refusePublish(c, view, Reason.notAuthorized, reserved ? BROKERS_OWN : NOT_ALLOWED)
   const type = view.qos === 1 ? PacketType.puback : PacketType.pubrec
   writeAck(c.writer(type), type, view.packetId, Reason.notAuthorized, c.version) // [MQTT-3.1.1/3.3.5-2]
 }

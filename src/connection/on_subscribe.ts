@@ -1,6 +1,6 @@
 // On SUBSCRIBE and UNSUBSCRIBE: one answer code a filter, in their order.
 import { utf8 } from '../base/bytes.ts'
-import { canonicalFilter, isShared, levelsOf, validFilter } from '../topic/name.ts'
+import { canonicalFilter, isShared, levelsOf, topicFilter, validFilter } from '../topic/name.ts'
 import { writeSuback, writeUnsuback } from '../wire/encoder.ts'
 import { PacketType, type Subscribe, type SubscribeRequest, type Unsubscribe } from '../wire/packet.ts'
 import { Reason, reasonName } from '../wire/reason.ts'
@@ -13,6 +13,7 @@ const NO_ANSWER = 'the answer is larger than the client takes'
 /** More of a refusal than its code says. */
 const REFUSALS: Readonly<Record<number, string>> = {
   [Reason.topicFilterInvalid]: 'not well formed, too long, or of too many levels',
+  [Reason.notAuthorized]: 'this client may not read all that it matches',
   [Reason.quotaExceeded]: 'the session has as many subscriptions as it may',
 }
 
@@ -67,6 +68,7 @@ function refusalOf(c: Connection, request: SubscribeRequest, added: Set<string>)
   if (!topicFits(c.broker.policy, request.filter)) return Reason.topicFilterInvalid
   const known = c.session?.subscriptions
   const filter = canonicalFilter(request.filter)
+  if (c.access !== null && !c.access.mayRead(topicFilter(filter))) return Reason.notAuthorized
   if (known === undefined || known.has(filter) || added.has(filter)) return 0
   if (known.size + added.size >= c.broker.policy.subscriptionsMax) return Reason.quotaExceeded
   added.add(filter)

@@ -4,6 +4,8 @@
 /** Shown from the start, at 0: a rate needs a value before the first event. */
 export const COUNTERS: Readonly<Record<string, string>> = {
   accepts: 'client sockets accepted',
+  acl_file_reload_failures: 'times that the access-control file could not be used and the former rules stayed',
+  acl_file_reloads: 'times that the access-control file was read again',
   authentication_timeouts: 'CONNECTs refused because authentication was not over in time',
   authentications_accepted: 'clients that have proven who they are, and those that did it again',
   authentications_refused: 'clients that have not',
@@ -43,6 +45,7 @@ export const COUNTERS: Readonly<Record<string, string>> = {
   dropped_memory_full: 'the node kept more for its sessions than it may',
   dropped_dealt_full: 'left by a session that ended with more than one group of changes takes',
   dropped_no_member: 'no member of the shared subscription could take it',
+  dropped_not_authorized: 'published to a topic that the client may not publish to',
   dropped_payload_format: 'refused, the payload was not the UTF-8 text it said it was',
   dropped_queue_full: 'the queue of the session was full',
   dropped_retained_full: 'not retained, the retained store was full',

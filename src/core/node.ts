@@ -18,6 +18,7 @@ import { Session } from '../session/session.ts'
 import { Sessions } from '../session/sessions.ts'
 import { TopicTable } from '../topic/topics.ts'
 import type { Connect, PublishView, SubscribeRequest } from '../wire/packet.ts'
+import { Accesses } from './accesses.ts'
 import { Applier } from './applier.ts'
 import { Authentications } from './authentications.ts'
 import { BackPressure } from './back_pressure.ts'
@@ -52,9 +53,8 @@ export class BrokerNode implements Broker {
   readonly policy: ConnectionPolicy
   readonly rules: Rules
   readonly ports: Ports
-  /** Monotonic ms of the events at hand. */
+  /** Of the events at hand: monotonic ms, and ms since 1970. */
   now: number
-  /** Ms since 1970. */
   wall: number
   readonly boot: BootId
   readonly topics = new TopicTable(LIMITS.topicNamesMax)
@@ -82,6 +82,7 @@ export class BrokerNode implements Broker {
   readonly backPressure = new BackPressure(this.metrics)
   readonly writers = new Writers()
   readonly authentication = new Authentications(this)
+  readonly access = new Accesses(this)
   /** Stands in the subscription tree for all sessions without expiry at the peer. */
   readonly peerInterest: Session
   /** Open connections by client id. */
@@ -159,8 +160,6 @@ export class BrokerNode implements Broker {
     if (image !== null) loadImage(this, image)
     this.pairing.start()
   }
-
-  // ---- time and identity
 
   /** The time of the events that follow. @param now monotonic ms  @param wall ms since 1970 */
   at(now: number, wall: number): void {

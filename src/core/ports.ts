@@ -2,6 +2,7 @@
 // its own. Every call is synchronous; answers come back later as events of the node (node.ts).
 import type { Turn } from '../base/brand.ts'
 import type { Batch, NodeRecord } from '../session/image.ts'
+import type { AccessRules } from '../topic/access.ts'
 import type { SharedStrategy } from '../topic/share_group.ts'
 
 /** What carries a client's bytes, as logs and lists name it. */
@@ -96,6 +97,8 @@ export type NodeConfig = {
   readonly claimTimeoutMs: number
   readonly flushMs: number
   readonly allowAnonymous: boolean
+  /** Who may publish and subscribe to what, until it is replaced; null: everybody to everything. */
+  readonly access: AccessRules | null
   readonly packetBytesMax: number
   readonly queuedMessagesMax: number
   readonly queuedBytesMax: number

@@ -5,6 +5,7 @@ import { Bug } from '../base/assert.ts'
 import { OperatorFault } from '../base/fault.ts'
 import type { NodeConfig, Ports, StorePort } from '../core/ports.ts'
 import type { Image, NodeRecord } from '../session/image.ts'
+import type { AclFile } from './acl_file.ts'
 import { type DialAddress, formatAddress, type ListenAddress } from './address.ts'
 import { Admin } from './admin.ts'
 import { type AdminServer, serveAdmin } from './admin_server.ts'
@@ -37,6 +38,8 @@ export type HostConfig = {
   readonly proxyProtocol: boolean
   /** Null: clients are not asked who they are. */
   readonly passwords: PasswordFile | null
+  /** Null: who is let in may use every topic. */
+  readonly acl: AclFile | null
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
 }
@@ -157,7 +160,12 @@ export class Host {
 
   private makeAuthenticator(): Authenticator | null {
     const { passwords } = this.hostConfig
-    if (passwords === null) return null
+    const { acl } = this.hostConfig
+    if (passwords === null) {
+      if (acl !== null && acl.rules.users.size > 0)
+        this.log.warn(`${acl.path} has rules by user name, but without --password-file nobody has to prove a name`)
+      return null
+    }
     this.warnOpenFile(passwords)
     return new Authenticator(passwords.users, (request, answer) => {
       this.loop.later(() => this.loop.node.authentication.answered(request, answer))
@@ -216,9 +224,27 @@ export class Host {
   /** SIGHUP: files are read again, one time after the other; what cannot be used changes nothing. */
   private reload(): void {
     const { authenticator } = this
-    const { passwords } = this.hostConfig
-    if (authenticator === null || passwords === null) return this.log.info('SIGHUP: nothing to reload')
-    this.reloading = this.reloading.then(() => this.reloadUsers(authenticator, passwords))
+    const { passwords, acl } = this.hostConfig
+    if (passwords === null && acl === null) return this.log.info('SIGHUP: nothing to reload')
+    if (authenticator !== null && passwords !== null)
+      this.reloading = this.reloading.then(() => this.reloadUsers(authenticator, passwords))
+    if (acl !== null) this.reloading = this.reloading.then(() => this.reloadAccess(acl))
+  }
+
+  private async reloadAccess(acl: AclFile): Promise<void> {
+    const { node } = this.loop
+    try {
+      const rules = await acl.readAgain()
+      this.loop.later(() => {
+        node.access.replace(rules)
+        node.count('acl_file_reloads')
+        this.log.info(`${acl.path}: rules of ${rules.users.size} users`)
+      })
+    } catch (error) {
+      if (!(error instanceof OperatorFault)) throw error
+      node.count('acl_file_reload_failures')
+      this.log.error(`${error.message}; the former rules stay`)
+    }
   }
 
   private async reloadUsers(authenticator: Authenticator, passwords: PasswordFile): Promise<void> {

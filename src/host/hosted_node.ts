@@ -4,6 +4,7 @@ import type { OperatorFault } from '../base/fault.ts'
 import type { AuthAnswer } from '../connection/authentication.ts'
 import type { ListName, ListQuery, Page } from '../core/listing.ts'
 import type { ClientSocket } from '../core/ports.ts'
+import type { AccessRules } from '../topic/access.ts'
 
 export type LinkInfo = { peerName: string; dialed: boolean; sameHost: boolean }
 
@@ -33,6 +34,7 @@ export interface HostedNode extends ClientEvents {
     answered(request: number, answer: AuthAnswer): void
     revoke(usernames: ReadonlySet<string>): void
   }
+  readonly access: { replace(rules: AccessRules): void }
 
   /** Sets the time; before any event of a turn. */
   at(now: number, wall: number): void

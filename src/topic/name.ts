@@ -95,6 +95,45 @@ export function matches(filter: string, topic: string): boolean {
   return wanted.length === levels.length
 }
 
+/**
+ * True when every topic that `narrow` matches is matched by `wide`.
+ * @param wide well formed, without a share name, as is `narrow`
+ */
+export function covers(wide: string, narrow: string): boolean {
+  const outer = levelsFrom(wide)
+  const inner = levelsFrom(narrow)
+  if (missesDollar(outer, inner)) return false // [MQTT-4.7.2-1]
+  for (let i = 0; i < outer.length; i++) {
+    if (outer[i] === '#') return true
+    if (i === inner.length || inner[i] === '#') return false
+    if (outer[i] !== '+' && outer[i] !== inner[i]) return false
+  }
+  return outer.length === inner.length
+}
+
+/** True when there may be a topic that both match. @param a well formed, without a share name, as is `b` */
+export function overlaps(a: string, b: string): boolean {
+  const one = levelsFrom(a)
+  const two = levelsFrom(b)
+  if (missesDollar(one, two) || missesDollar(two, one)) return false // [MQTT-4.7.2-1]
+  for (let i = 0; i < one.length; i++) {
+    if (one[i] === '#' || two[i] === '#') return true
+    if (i === two.length) return false
+    if (one[i] !== '+' && two[i] !== '+' && one[i] !== two[i]) return false
+  }
+  return one.length === two.length || two[one.length] === '#'
+}
+
+/** Levels of a filter; `#` and `/#` as `+/#` and `/+/#`, which match the same: no topic is without level, none is empty. */
+function levelsFrom(filter: string): string[] {
+  if (filter === '#') return ['+', '#']
+  return filter === '/#' ? ['', '+', '#'] : filter.split('/')
+}
+
+function missesDollar(levels: readonly string[], of: readonly string[]): boolean {
+  return levels[0] === '+' && isDollar(of[0] as string)
+}
+
 function validFrom(filter: string, start: number): boolean {
   if (start === filter.length) return false // [MQTT-4.7.3-1]
   let levels = 1

@@ -53,7 +53,7 @@ test('a wrong value', async () => {
 })
 
 test('a flag that is not there yet is refused, not ignored', async () => {
-  await refused(start('--acl-file', 'x'), /--acl-file/)
+  await refused(start('--tls-cert', 'x'), /--tls-cert/)
 })
 
 test('a port in use', async () => {

@@ -256,6 +256,7 @@ export function nodeConfig(profile: Profile, name: string, prng: Prng, off: Read
     bootstrap: profile.lateJoin,
     ...profile.timing,
     allowAnonymous: true,
+    access: null,
     packetBytesMax: 2 * 1024 * 1024,
     ...profile.bounds,
     queuedBytesTotalMax: 1024 * 1024 * 1024,

@@ -26,6 +26,7 @@ export const CONFIG: NodeConfig = {
   claimTimeoutMs: LIMITS.claimTimeoutMs,
   flushMs: LIMITS.flushMs,
   allowAnonymous: false,
+  access: null,
   packetBytesMax: LIMITS.packetBytesMax,
   queuedMessagesMax: LIMITS.queuedMessagesMax,
   queuedBytesMax: LIMITS.queuedBytesMax,

@@ -2,9 +2,11 @@
 import { LIMITS } from '../../../src/base/limits.ts'
 import {
   canonicalFilter,
+  covers,
   isShared,
   isSys,
   matches,
+  overlaps,
   shareName,
   topicFilter,
   validFilter,
@@ -135,6 +137,60 @@ test('[MQTT-4.7.2-1] a filter that begins with a wildcard matches no topic that 
 test('[MQTT-4.7.3-4] names are compared as they are, in no normal form', () => {
   assert.not(matches('caf\u00e9', 'cafe\u0301'))
   assert.not(matches('ACCOUNTS', 'Accounts'))
+})
+
+/** All sequences of up to `most` of these levels. */
+function paths(levels: readonly string[], most: number): string[] {
+  const all: string[] = []
+  let last: string[][] = [[]]
+  for (let n = 0; n < most; n++) {
+    last = last.flatMap((path) => levels.map((level) => [...path, level]))
+    all.push(...last.map((path) => path.join('/')))
+  }
+  return all
+}
+
+test('[MQTT-4.7.2-1] covers and overlaps say what matches says of all topics', () => {
+  // `b` and `$y` stand for all levels that no filter names; topics are one level deeper than filters.
+  const topics = paths(['a', '', '$x', 'b', '$y'], 4).filter(validTopicName)
+  const filters = paths(['a', '', '$x', '+', '#'], 3).filter(validFilter)
+  const matched = new Map(filters.map((filter) => [filter, topics.map((topic) => matches(filter, topic))]))
+  let covered = 0
+  let apart = 0
+  for (const [wide, outer] of matched) {
+    for (const [narrow, inner] of matched) {
+      const covering = inner.every((is, i) => !is || outer[i])
+      const overlapping = inner.some((is, i) => is && outer[i])
+      if (covering) covered++
+      if (!overlapping) apart++
+      assert.is(covers(wide, narrow), covering, `${wide} covers ${narrow}`)
+      assert.is(overlaps(wide, narrow), overlapping, `${wide} overlaps ${narrow}`)
+    }
+  }
+  assert.ok(covered > filters.length && apart > 1000, `${covered} cover, ${apart} are apart`)
+})
+
+test('covers, by example', () => {
+  const yes = [
+    ['#', 'a/+/b'],
+    ['+/#', '#'],
+    ['#', '+'],
+    ['a/#', 'a'],
+    ['a/+', 'a/b'],
+    ['a/+/#', 'a/b/#'],
+    ['$SYS/#', '$SYS/broker/+'],
+  ] as const
+  for (const [wide, narrow] of yes) assert.ok(covers(wide, narrow), `${wide} covers ${narrow}`)
+  const no = [
+    ['a/+', 'a/#'],
+    ['a/+/#', 'a/#'],
+    ['a', '+'],
+    ['+', 'a/b'],
+    ['#', '$SYS/#'],
+    ['+/#', '$x'],
+    ['$SYS/#', '#'],
+  ] as const
+  for (const [wide, narrow] of no) assert.not(covers(wide, narrow), `${wide} does not cover ${narrow}`)
 })
 
 test('$SYS and all below it are the broker’s own, and nothing else', () => {
