@@ -24,7 +24,8 @@ export function onPublish(c: Connection, view: PublishView): void {
     if (!fits(c, view, topic)) return
     turnTo(c, topic)
   }
-  if (c.topicRefused) return refused(c, view)
+  // A QoS 2 message that was taken once, under other rules, must still end its flow [MQTT-4.3.3-10].
+  if (c.topicRefused && !(view.qos === 2 && session.inbound.has(view.packetId))) return refused(c, view)
   if (broker.policy.validatePayload && saysText(view.props) && !isText(view.buf, view.payloadStart, view.payloadEnd)) {
     broker.count('dropped_payload_format')
     return refusePublish(c, view, Reason.payloadFormatInvalid, 'payload is not UTF-8') // section 3.3.2.3.2

@@ -111,7 +111,7 @@ test('topic aliases: each use of an alias is judged as its topic', () => {
   const w = new OneNode({ access: RULES })
   const c = w.connect('c')
   const say = (topic: string, topicAlias: number) => {
-    c.sendPublish(topic, 'x', { qos: 1, topicAlias } as never)
+    c.sendPublish(topic, 'x', { qos: 1, topicAlias })
     return c.expect('puback').reason
   }
   const NOBODY = 0x10
@@ -162,6 +162,24 @@ test('rules replaced: publishes are judged by them at once, subscriptions when t
   al.takeAll()
   const late = w.connect('late')
   assert.equal(late.subscribe('a', 0), [NOT_AUTHORIZED])
+})
+
+test('[MQTT-4.3.3-10] a QoS 2 message that was taken under former rules is a repetition still, and its flow ends well', () => {
+  const w = new OneNode({ access: rulesOf('topic #') })
+  const al = w.connect('al', { username: 'al' })
+  const c = w.connect('c')
+  const again = { qos: 2, packetId: 7, dup: true } as const
+  c.sendPublish('a', '1', { qos: 2, packetId: 7 })
+  assert.ok(c.expect('pubrec').reason < 0x80)
+  w.node.access.replace(rulesOf('user al\ntopic read a\n'))
+  assert.equal(al.subscribe('a', 2), [2])
+  c.sendPublish('a', '1', again)
+  assert.is(c.expect('pubrec').reason, 0)
+  c.sendPubrel(7)
+  assert.is(c.expect('pubcomp').reason, 0)
+  c.sendPublish('a', '2', { qos: 2, packetId: 7 })
+  assert.is(c.expect('pubrec').reason, NOT_AUTHORIZED)
+  al.expectNothing()
 })
 
 everywhere(
