@@ -27,7 +27,7 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
   let refused = ''
   const added = new Set<string>()
   for (const request of packet.subscriptions) {
-    const refusal = refusalOf(c, request, added)
+    const refusal = refusalOf(c, request, added, codes.length)
     if (refusal !== 0) {
       broker.count('subscriptions_refused')
       if (refused === '') refused = `filter ${codes.length + 1}: ${REFUSALS[refusal] ?? reasonName(refusal)}`
@@ -62,13 +62,17 @@ export function topicFits(policy: ConnectionPolicy, topic: string): boolean {
   return utf8(topic).length <= policy.topicBytesMax && levelsOf(topic) <= policy.topicLevelsMax
 }
 
-/** @param added filters of this packet that the session does not have yet */
-function refusalOf(c: Connection, request: SubscribeRequest, added: Set<string>): number {
+/** @param added filters of this packet that the session does not have yet  @param before filters of this packet before this one */
+function refusalOf(c: Connection, request: SubscribeRequest, added: Set<string>, before: number): number {
   if (!validFilter(request.filter)) return Reason.topicFilterInvalid // [MQTT-4.8.2-1], [MQTT-4.8.2-2]
   if (!topicFits(c.broker.policy, request.filter)) return Reason.topicFilterInvalid
   const known = c.session?.subscriptions
   const filter = canonicalFilter(request.filter)
-  if (c.access !== null && !c.access.mayRead(topicFilter(filter))) return Reason.notAuthorized
+  if (c.access !== null) {
+    // Each is judged by each rule: of one packet no more than a session may have, or others would feel it.
+    if (before >= c.broker.policy.subscriptionsMax) return Reason.quotaExceeded
+    if (!c.access.mayRead(topicFilter(filter))) return Reason.notAuthorized
+  }
   if (known === undefined || known.has(filter) || added.has(filter)) return 0
   if (known.size + added.size >= c.broker.policy.subscriptionsMax) return Reason.quotaExceeded
   added.add(filter)

@@ -107,6 +107,12 @@ for (const version of VERSIONS) {
   })
 }
 
+test('of one packet no more filters are judged than a session may have', () => {
+  const w = new OneNode({ access: RULES, subscriptionsMax: 3 })
+  const filters = ['a', 'b', 'news', 'c', 'news/x'].map((filter) => ({ filter, qos: 0 as const }))
+  assert.equal(w.connect('c').subscribe(filters), [NOT_AUTHORIZED, NOT_AUTHORIZED, 0, 0x97, 0x97])
+})
+
 test('topic aliases: each use of an alias is judged as its topic', () => {
   const w = new OneNode({ access: RULES })
   const c = w.connect('c')
