@@ -117,8 +117,8 @@ function handedOn(cluster: Cluster, { account, name, conn }: Client, own: Core, 
 }
 
 function queued(core: Core, client: string, number: number): boolean {
-  for (const { share, message } of core.sessions.get(client)?.queue ?? [])
-    if (share !== null && messageNumber(message.payload) === number) return true
+  for (const { share, message, qos } of core.sessions.get(client)?.queue ?? [])
+    if (share !== null && qos > 0 && messageNumber(message.payload) === number) return true
   return false
 }
 

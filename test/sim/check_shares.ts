@@ -76,7 +76,7 @@ function atLeastOne(cluster: Cluster, filter: string, msg: Msg, members: readonl
     // QoS 2 under way to a session that ends is sent to nobody else.
     if (msg.qos === 2 && account.endedAt >= msg.sent && after.some((s) => s.qos === 2)) return
     // What a session without expiry was given, its node alone knew.
-    if (account.conns.some((c) => !c.lasting && c.died && Math.min(c.ended, c.serverEnded) >= msg.sent)) return
+    if (account.conns.some((c) => !c.lasting && c.died && c.serverEnded >= msg.sent)) return
   }
   const what = `m${msg.i} (qos ${msg.qos}, ${msg.topic}, of ${msg.client}, sent ${msg.sent.toFixed(3)}, acked ${msg.acked.toFixed(3)})`
   cluster.violate('22', `${what} of ${filter} at no member, though ${steady.id} was one`)
