@@ -3,6 +3,7 @@
 //   --seconds N      of each run (3)          --rounds N      runs of each broker per row, in turns; the median counts (3)
 //   --rows A,B       only these rows          --binary WHAT   an executable, or `source` (dist/tandemq)
 //   --mqload FILE    the load generator       --json          figures for machines
+//   --v5             the rows with MQTT 5.0 instead of 3.1.1
 //
 // Figures of one row compare with each other only: they ran in turns. The exit code is 1 when a row falls short.
 import process from 'node:process'
@@ -19,6 +20,7 @@ const flags = readFlags('bench', {
   rows: '',
   binary: 'dist/tandemq',
   mqload: '',
+  v5: false,
   json: false,
 })
 

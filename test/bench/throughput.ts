@@ -58,7 +58,7 @@ export async function runRow(
   mqload: Mqload,
   theirs: Brokers,
   ours: Brokers,
-  options: { readonly seconds: number; readonly rounds: number },
+  options: { readonly seconds: number; readonly rounds: number; readonly v5: boolean },
 ): Promise<RowResult> {
   const runs = { theirs: [] as number[], ours: [] as number[] }
   const trouble = new Set<string>()
@@ -66,7 +66,9 @@ export async function runRow(
     for (const who of ['theirs', 'ours'] as const) {
       const brokers = who === 'ours' ? ours : theirs
       const ports = ['--pub-port', String(brokers.pub), '--sub-port', String(brokers.sub)]
-      const figures = await mqload.run([...ports, ...row.flags.split(' '), '--seconds', String(options.seconds)])
+      const version = options.v5 ? ['--v5'] : []
+      const seconds = ['--seconds', String(options.seconds)]
+      const figures = await mqload.run([...ports, ...row.flags.split(' '), ...version, ...seconds])
       if (figures.trouble !== null) trouble.add(`${who === 'ours' ? 'TandeMQ' : 'mosquitto'}: ${figures.trouble}`)
       const value = figureOf(row, figures)
       if (Number.isFinite(value)) runs[who].push(value)
