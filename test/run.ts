@@ -86,6 +86,8 @@ export async function main(parts: string[]): Promise<number> {
   let passed = 0
   let failed = 0
   let skipped = 0
+  /** What tests were left out for (support/tools.ts). */
+  const missing = new Set<string>()
   for (const file of files) {
     const outcome = await runFile(file)
     // A file that dies without a failed test of its own counts as one failure.
@@ -93,6 +95,7 @@ export async function main(parts: string[]): Promise<number> {
     passed += outcome.passed
     failed += bad
     skipped += outcome.skipped
+    for (const [, what] of outcome.output.matchAll(/^missing: (.*)$/gm)) missing.add(what as string)
     const seconds = (outcome.ms / 1000).toFixed(1)
     const note = outcome.skipped > 0 ? `, ${outcome.skipped} skipped` : ''
     console.log(`${bad === 0 ? 'ok  ' : 'FAIL'} ${file}  ${outcome.passed} of ${outcome.total}${note}  ${seconds} s`)
@@ -101,6 +104,8 @@ export async function main(parts: string[]): Promise<number> {
       console.log(outcome.output.replace(/^/gm, '     '))
     }
   }
+  if (missing.size > 0)
+    console.log(`\nLeft out for want of a program:\n${[...missing].map((line) => `  ${line}`).join('\n')}`)
   if (files.length === 0) {
     failures.push(`no test file matches ${parts.join(' ') || 'test/**/*.test.ts'}`)
     failed++

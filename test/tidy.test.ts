@@ -1,8 +1,8 @@
 // Tidy: the agreed style, as tests. Each rule runs over the repository, and over small samples to show that it can fail.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { mqtt5 } from '../fixtures/spec/mqtt5.ts'
 import { mqtt311 } from '../fixtures/spec/mqtt311.ts'
@@ -28,9 +28,21 @@ function repository(): tidy.Source[] {
       maxBuffer: 1 << 26,
     },
   )
-  assert.is(git.status, 0, `git ls-files: ${git.stderr}`)
-  const paths = git.stdout.split('\0').filter((path) => path !== '' && existsSync(join(root, path)))
+  // Without git this is no clone but a copy of its files.
+  const listed = git.status === 0 ? git.stdout.split('\0') : walk()
+  assert.ok(
+    git.status === 0 || !existsSync(join(root, '.git')) || git.error !== undefined,
+    `git ls-files: ${git.stderr}`,
+  )
+  const paths = listed.filter((path) => path !== '' && existsSync(join(root, path)))
   return [...new Set(paths)].map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }))
+}
+
+function walk(): string[] {
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    .filter((path) => !/^(node_modules|dist|\.git|tandemq-data)(\/|$)/.test(path))
 }
 
 const files = repository()

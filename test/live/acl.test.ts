@@ -10,6 +10,7 @@ import { MosquittoSub, mosquittoPub } from '../support/mosquitto.ts'
 import { MqttClient } from '../support/mqtt_client.ts'
 import { Folder, freePorts, NodeProcess, PairProcesses, Proc } from '../support/processes.ts'
 import { assert, suite } from '../support/suite.ts'
+import { needs } from '../support/tools.ts'
 
 const test = suite('access control, live')
 const WAIT_MS = 15_000
@@ -73,7 +74,12 @@ async function hangUp(node: NodeProcess, name: string): Promise<void> {
 
 const as = (user: string, id: string) => ['-u', user, '-P', 'secret', '-i', id]
 
-test('mosquitto_pub and mosquitto_sub do what the file allows them, and it is read again on SIGHUP', async () => {
+needs(
+  test,
+  'mosquitto_pub',
+  'mosquitto_sub',
+  'stdbuf',
+)('mosquitto_pub and mosquitto_sub do what the file allows them, and it is read again on SIGHUP', async () => {
   using files = new Files(ACL)
   const [mqtt, cluster, admin] = (await freePorts(3)) as [number, number, number]
   const node = new NodeProcess({ name: 'a', mqtt, cluster, admin }, null, files.path, files.args)

@@ -4,6 +4,7 @@
 
 import { DEFAULTS, type LedgerOptions, runLedger } from '../ledger/run.ts'
 import { assert, suite } from '../support/suite.ts'
+import { needs } from '../support/tools.ts'
 
 const test = suite('ledger')
 
@@ -19,16 +20,24 @@ async function clean(options: Partial<LedgerOptions>): Promise<void> {
   }
 }
 
-test('kill -9 of one node after the other: nothing acknowledged is lost, QoS 2 comes once, no session is forgotten', () =>
-  clean({ cycles: 5, mode: 'kill' }))
+needs(test, 'haproxy')(
+  'kill -9 of one node after the other: nothing acknowledged is lost, QoS 2 comes once, no session is forgotten',
+  () => clean({ cycles: 5, mode: 'kill' }),
+)
 
-test('SIGTERM of one node after the other: the same, and each ends with exit code 0', () =>
-  clean({ cycles: 2, mode: 'term' }))
+needs(test, 'haproxy')('SIGTERM of one node after the other: the same, and each ends with exit code 0', () =>
+  clean({ cycles: 2, mode: 'term' }),
+)
 
-test('kill -9 of both at once with --ack both-disk: the same', () =>
-  clean({ cycles: 1, mode: 'both', ack: 'both-disk' }))
+needs(test, 'haproxy')('kill -9 of both at once with --ack both-disk: the same', () =>
+  clean({ cycles: 1, mode: 'both', ack: 'both-disk' }),
+)
 
-test('two bridged mosquittos fail: the ledger sees what is lost', async () => {
+needs(
+  test,
+  'haproxy',
+  'mosquitto',
+)('two bridged mosquittos fail: the ledger sees what is lost', async () => {
   const options = { ...DEFAULTS, broker: 'mosquitto' as const, cycles: 2, perSecond: 200, settleQuietMs: 1_500 }
   const verdict = await runLedger(options, () => {})
   assert.ok(verdict.sessionsLost > 0, 'sessions are lost')

@@ -14,6 +14,7 @@ import { MqttClient, text } from '../support/mqtt_client.ts'
 import { ScramClient } from '../support/passwords.ts'
 import { Folder, freePorts, NodeProcess, PairProcesses, Proc } from '../support/processes.ts'
 import { assert, suite } from '../support/suite.ts'
+import { needs } from '../support/tools.ts'
 
 const test = suite('passwords, live')
 const METHOD = 'SCRAM-SHA-512'
@@ -81,33 +82,42 @@ class Guarded implements AsyncDisposable {
   }
 }
 
-test('mosquitto_pub and mosquitto_sub come in with their passwords, written by mosquitto_passwd, in each version', async () => {
-  using folder = new Folder()
-  const file = join(folder.path, 'passwords')
-  assert.is(spawnSync('mosquitto_passwd', ['-c', '-b', file, 'al', 'secret']).status, 0)
-  assert.is(spawnSync('mosquitto_passwd', ['-H', 'sha512', '-b', file, 'bo', 'hidden']).status, 0)
-  await using guarded = await Guarded.start(readFileSync(file, 'utf8'))
-  const sub = new MosquittoSub(guarded.port, ['-t', 't', '-u', 'bo', '-P', 'hidden', '-i', 'sub'])
-  await sub.said('Subscribed')
-  for (const [version, wrong, anonymous] of [
-    ['31', 4, 5],
-    ['311', 4, 5],
-    ['5', 0x86, 0x87],
-  ] as const) {
-    const pub = async (...who: string[]) =>
-      (await mosquittoPub(guarded.port, ['-V', version, '-t', 't', '-m', version, '-q', '1', ...who])).code
-    assert.is(await pub('-u', 'al', '-P', 'secret'), 0)
-    assert.is(await pub('-u', 'al', '-P', 'Secret'), wrong)
-    assert.is(await pub('-u', 'nobody', '-P', 'secret'), wrong)
-    assert.is(await pub('-u', 'al'), wrong)
-    assert.is(await pub(), anonymous)
-  }
-  assert.equal(await sub.received(3), ['31', '311', '5'])
-  const clients = (await (await fetch(guarded.node.url('/api/v1/clients'))).json()) as Record<string, unknown>[]
-  assert.is(clients.find(({ client }) => client === 'sub')?.['username'], 'bo')
-  await sub.proc.terminate()
-  assert.not.match(guarded.node.log, /secret|hidden/i)
-})
+needs(
+  test,
+  'mosquitto_passwd',
+  'mosquitto_pub',
+  'mosquitto_sub',
+  'stdbuf',
+)(
+  'mosquitto_pub and mosquitto_sub come in with their passwords, written by mosquitto_passwd, in each version',
+  async () => {
+    using folder = new Folder()
+    const file = join(folder.path, 'passwords')
+    assert.is(spawnSync('mosquitto_passwd', ['-c', '-b', file, 'al', 'secret']).status, 0)
+    assert.is(spawnSync('mosquitto_passwd', ['-H', 'sha512', '-b', file, 'bo', 'hidden']).status, 0)
+    await using guarded = await Guarded.start(readFileSync(file, 'utf8'))
+    const sub = new MosquittoSub(guarded.port, ['-t', 't', '-u', 'bo', '-P', 'hidden', '-i', 'sub'])
+    await sub.said('Subscribed')
+    for (const [version, wrong, anonymous] of [
+      ['31', 4, 5],
+      ['311', 4, 5],
+      ['5', 0x86, 0x87],
+    ] as const) {
+      const pub = async (...who: string[]) =>
+        (await mosquittoPub(guarded.port, ['-V', version, '-t', 't', '-m', version, '-q', '1', ...who])).code
+      assert.is(await pub('-u', 'al', '-P', 'secret'), 0)
+      assert.is(await pub('-u', 'al', '-P', 'Secret'), wrong)
+      assert.is(await pub('-u', 'nobody', '-P', 'secret'), wrong)
+      assert.is(await pub('-u', 'al'), wrong)
+      assert.is(await pub(), anonymous)
+    }
+    assert.equal(await sub.received(3), ['31', '311', '5'])
+    const clients = (await (await fetch(guarded.node.url('/api/v1/clients'))).json()) as Record<string, unknown>[]
+    assert.is(clients.find(({ client }) => client === 'sub')?.['username'], 'bo')
+    await sub.proc.terminate()
+    assert.not.match(guarded.node.log, /secret|hidden/i)
+  },
+)
 
 /** The first event of either kind. */
 function outcome(client: JsClient): Promise<string> {

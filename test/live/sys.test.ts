@@ -8,6 +8,7 @@ import { MosquittoSub, mosquittoPub } from '../support/mosquitto.ts'
 import { MqttClient } from '../support/mqtt_client.ts'
 import { Folder, freePorts, NodeProcess, PairProcesses, Proc } from '../support/processes.ts'
 import { assert, suite } from '../support/suite.ts'
+import { needs } from '../support/tools.ts'
 
 const test = suite('$SYS live')
 
@@ -85,7 +86,13 @@ async function beside(act: (ours: number, theirs: number) => Promise<void>): Pro
   }
 }
 
-test('the topics are mosquitto’s, and each value has its form', async () => {
+needs(
+  test,
+  'mosquitto',
+  'mosquitto_pub',
+  'mosquitto_sub',
+  'stdbuf',
+)('the topics are mosquitto’s, and each value has its form', async () => {
   await beside(async (ourPort, theirPort) => {
     const ours = await valuesAt(ourPort)
     const theirs = await valuesAt(theirPort)
@@ -104,7 +111,13 @@ test('the topics are mosquitto’s, and each value has its form', async () => {
   })
 })
 
-test('mosquitto_pub hears the same of a publish to $SYS from both', async () => {
+needs(
+  test,
+  'mosquitto',
+  'mosquitto_pub',
+  'mosquitto_sub',
+  'stdbuf',
+)('mosquitto_pub hears the same of a publish to $SYS from both', async () => {
   await beside(async (ourPort, theirPort) => {
     for (const version of ['5', 'mqttv311'])
       for (const qos of ['0', '1', '2']) {
@@ -121,7 +134,12 @@ test('mosquitto_pub hears the same of a publish to $SYS from both', async () => 
   })
 })
 
-test('values that change come again, as live ones, at a persistent mosquitto_sub too', async () => {
+needs(
+  test,
+  'mosquitto_pub',
+  'mosquitto_sub',
+  'stdbuf',
+)('values that change come again, as live ones, at a persistent mosquitto_sub too', async () => {
   await beside(async (port) => {
     const sub = new MosquittoSub(port, [
       '-V',
@@ -146,7 +164,12 @@ test('values that change come again, as live ones, at a persistent mosquitto_sub
   })
 })
 
-test('a session served by the other node after a crash sees that node’s values', async () => {
+needs(
+  test,
+  'mosquitto_pub',
+  'mosquitto_sub',
+  'stdbuf',
+)('a session served by the other node after a crash sees that node’s values', async () => {
   await using pair = await PairProcesses.start(['--sys-interval', '1'])
   const { a, b } = pair
   const fields = { cleanStart: false, sessionExpiry: 600 }

@@ -13,6 +13,7 @@ import { Chromium } from '../support/chromium.ts'
 import { MqttClient, text } from '../support/mqtt_client.ts'
 import { Folder, freePorts, NodeProcess, PairProcesses, Proc, root } from '../support/processes.ts'
 import { assert, suite } from '../support/suite.ts'
+import { needs } from '../support/tools.ts'
 import { upgradeRequest, WsClient } from '../support/ws_client.ts'
 import { CLOSE, clientFrame, closePayload, joined, PING, PONG, TEXT } from '../support/ws_frames.ts'
 
@@ -428,21 +429,23 @@ test('tandemq sub and pub over WebSocket: what is sent is printed, a node that w
   assert.match(lost.log, `cannot connect to ${LOOPBACK}:${nobody}`)
 })
 
-test('MQTT.js in a browser: a page publishes and receives, and hears why its connection ends', async ({ a }) => {
-  const script = readFileSync(join(root, 'node_modules/mqtt/dist/mqtt.min.js'))
-  const page = '<!doctype html><script src="/mqtt.min.js"></script>'
-  const site = createServer((request, response) => {
-    const isScript = request.url === '/mqtt.min.js'
-    response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html').end(isScript ? script : page)
-  })
-  await new Promise<void>((resolve) => site.listen(0, LOOPBACK, resolve))
-  try {
-    await using browser = await Chromium.start()
-    await browser.open(`http://${LOOPBACK}:${(site.address() as AddressInfo).port}/`)
-    const tcp = await MqttClient.connect(a.mqtt, 'beside the browser')
-    await tcp.subscribe('from/page/#', 0)
-    for (const version of [4, 5]) {
-      const answer = browser.run(`(async () => {
+needs(test, 'chromium')(
+  'MQTT.js in a browser: a page publishes and receives, and hears why its connection ends',
+  async ({ a }) => {
+    const script = readFileSync(join(root, 'node_modules/mqtt/dist/mqtt.min.js'))
+    const page = '<!doctype html><script src="/mqtt.min.js"></script>'
+    const site = createServer((request, response) => {
+      const isScript = request.url === '/mqtt.min.js'
+      response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html').end(isScript ? script : page)
+    })
+    await new Promise<void>((resolve) => site.listen(0, LOOPBACK, resolve))
+    try {
+      await using browser = await Chromium.start()
+      await browser.open(`http://${LOOPBACK}:${(site.address() as AddressInfo).port}/`)
+      const tcp = await MqttClient.connect(a.mqtt, 'beside the browser')
+      await tcp.subscribe('from/page/#', 0)
+      for (const version of [4, 5]) {
+        const answer = browser.run(`(async () => {
         const c = await mqtt.connectAsync('ws://${LOOPBACK}:${a.ws}/mqtt', {
           clientId: 'page-${version}', protocolVersion: ${version}, reconnectPeriod: 0 })
         const got = []
@@ -456,30 +459,31 @@ test('MQTT.js in a browser: a page publishes and receives, and hears why its con
         await c.endAsync()
         return got.sort()
       })()`)
-      for (const qos of [0, 1, 2]) {
-        const packet = await tcp.expect('publish', WAIT_MS)
-        assert.equal([packet.topic, packet.payload.length], [`from/page/${qos}`, 100_000])
+        for (const qos of [0, 1, 2]) {
+          const packet = await tcp.expect('publish', WAIT_MS)
+          assert.equal([packet.topic, packet.payload.length], [`from/page/${qos}`, 100_000])
+        }
+        tcp.sendPublish('to/page', 'x'.repeat(200_000))
+        const own = [0, 1, 2].map((qos) => `from/page/${qos} 100000`)
+        assert.equal(await answer, [...own, 'to/page 200000'])
       }
-      tcp.sendPublish('to/page', 'x'.repeat(200_000))
-      const own = [0, 1, 2].map((qos) => `from/page/${qos} 100000`)
-      assert.equal(await answer, [...own, 'to/page 200000'])
-    }
-    const closed = await browser.run(`new Promise((resolve) => {
+      const closed = await browser.run(`new Promise((resolve) => {
       const socket = new WebSocket('ws://${LOOPBACK}:${a.ws}/', ['mqtt'])
       socket.onopen = () => socket.send('text')
       socket.onclose = ({ code, wasClean }) => resolve(code + ' ' + wasClean + ' ' + socket.protocol)
     })`)
-    assert.is(closed, '1003 true mqtt')
-    const refused = await browser.run(`new Promise((resolve) => {
+      assert.is(closed, '1003 true mqtt')
+      const refused = await browser.run(`new Promise((resolve) => {
       const socket = new WebSocket('ws://${LOOPBACK}:${a.ws}/')
       socket.onclose = ({ code }) => resolve(code)
     })`)
-    assert.is(refused, 1006)
-    tcp.drop()
-  } finally {
-    site.close()
-    site.closeAllConnections()
-  }
-})
+      assert.is(refused, 1006)
+      tcp.drop()
+    } finally {
+      site.close()
+      site.closeAllConnections()
+    }
+  },
+)
 
 test.run()

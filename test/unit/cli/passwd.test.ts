@@ -12,6 +12,7 @@ import type { PasswordHash } from '../../../src/host/password_hash.ts'
 import { mosquittoPub } from '../../support/mosquitto.ts'
 import { Folder, freePorts, Proc } from '../../support/processes.ts'
 import { assert, suite } from '../../support/suite.ts'
+import { needs } from '../../support/tools.ts'
 
 const test = suite('passwd')
 const main = fileURLToPath(new URL('../../../src/main.ts', import.meta.url))
@@ -32,7 +33,11 @@ function done(args: readonly string[], input = ''): void {
 const lines = (file: string) => readFileSync(file, 'utf8').split('\n').slice(0, -1)
 const users = (file: string) => lines(file).map((line) => line.split(':')[0])
 
-test('what it writes is taken by mosquitto, and by this broker', async () => {
+needs(
+  test,
+  'mosquitto',
+  'mosquitto_pub',
+)('what it writes is taken by mosquitto, and by this broker', async () => {
   using folder = new Folder()
   const file = join(folder.path, 'passwords')
   done(['-c', '-b', file, 'al', 'secret one'])
@@ -132,7 +137,7 @@ test('mistakes are told in a sentence, and change nothing', () => {
   assert.match(passwd(['-U', file]).said, /line 1: Argon2 is not supported/)
 })
 
-test('on a terminal it asks twice and shows nothing of what is typed', async () => {
+needs(test, 'script')('on a terminal it asks twice and shows nothing of what is typed', async () => {
   using folder = new Folder()
   const file = join(folder.path, 'passwords')
   const type = async (keys: readonly string[]) => {

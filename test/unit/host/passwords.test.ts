@@ -14,6 +14,7 @@ import { deriveInPool, hashPassword, PasswordHash, parseHash, sha512 } from '../
 import { Users } from '../../../src/host/users.ts'
 import { deriveAtOnce, usersOf } from '../../support/passwords.ts'
 import { assert, suite } from '../../support/suite.ts'
+import { needs } from '../../support/tools.ts'
 
 const test = suite('passwords')
 const folder = mkdtempSync(join(tmpdir(), 'tandemq-passwords-'))
@@ -52,7 +53,7 @@ const derive = (password: string, { salt, iterations }: PasswordHash) =>
 
 // ---- hashes
 
-test('what mosquitto_passwd writes is what we compute, $7$ and $6$', async () => {
+needs(test, 'mosquitto_passwd')('what mosquitto_passwd writes is what we compute, $7$ and $6$', async () => {
   const path = file('')
   mosquittoPasswd(path, '-b', 'al', 'pass wörd')
   mosquittoPasswd(path, '-H', 'sha512', '-b', 'bo', 'geheim')
