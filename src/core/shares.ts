@@ -235,8 +235,11 @@ export class Shares implements Judge<Subscription> {
       const own = group === undefined ? null : this.pickIn('mine', group, message.qos, message.publisher)
       const sub = own ?? (group === undefined || again ? null : this.pick(group, message.qos, message.publisher))
       if (sub === null) node.metrics.add('dropped_no_member')
-      else if (own !== null) this.give(sub, message, null)
-      else this.send(sub, message, true)
+      else if (own !== null) {
+        // The peer keeps it until it knows of this place, and would find another one if this node died (sent_back.ts).
+        if (sub.session.durable && !this.off('shareDealGate')) message.commit = node.turns.current
+        this.give(sub, message, null)
+      } else this.send(sub, message, true)
     }
     // Its publisher's acknowledgement waits for the peer to know of the new place too.
     if (node.emitter.count === before || this.off('shareBounceGate')) return
