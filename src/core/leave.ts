@@ -52,7 +52,8 @@ export class Leave {
     }
     // The link is gone for a moment: it may be back before the other node goes on alone.
     if (pairing.mode === 'STALL' && this.away === 'granting' && !late && node.now < pairing.soloAt) return
-    if (this.away === 'left' && link.up && !late) return
+    // The peer is coming back, and takes all there is once both are in step; or it has heard LEAVE and has not answered yet.
+    if (link.up && !late) return
     this.away = 'left'
     if (pairing.mode === 'GONE' || node.flusher.hasBarrier || pairing.writing) return
     node.flusher.atBarrier(() => pairing.to('GONE'))
