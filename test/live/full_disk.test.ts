@@ -7,6 +7,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { MqttClient, text } from '../support/mqtt_client.ts'
 import { Folder, freePorts, NodeProcess } from '../support/processes.ts'
 import { assert, suite } from '../support/suite.ts'
@@ -71,9 +72,22 @@ async function publishUntilGone(port: number): Promise<Set<number>> {
   }
 }
 
+/** The session's client comes until it is let in: until the other node goes on alone, it is told 0x88, server unavailable. */
+async function comeBack(port: number): Promise<MqttClient> {
+  const until = performance.now() + 30_000
+  for (;;) {
+    try {
+      return await MqttClient.connect(port, 'reader', kept)
+    } catch (error) {
+      if (!/CONNACK 88$/.test(String(error)) || performance.now() > until) throw error
+      await sleep(100)
+    }
+  }
+}
+
 /** All that waits for the session. */
 async function read(port: number): Promise<number[]> {
-  const client = await MqttClient.connect(port, 'reader', kept)
+  const client = await comeBack(port)
   assert.ok(client.present)
   const numbers: number[] = []
   for (let packet = await client.next(2_000); packet !== null; packet = await client.next(2_000)) {

@@ -381,7 +381,10 @@ export class Client implements WireOwner {
       account.end(world.now, false)
     }
     if (sp && conn.cleanStart) this.violate('15', 'session present after a clean start')
-    if (!conn.cleanStart && !account.shared && !account.shaken(account.lastUp) && this.cluster.promises('sessions')) {
+    const shaken = account.shaken(account.lastUp)
+    // The session that is present may be a younger one, whose packet identifiers start anew.
+    if (shaken) this.received.clear()
+    if (!conn.cleanStart && !account.shared && !shaken && this.cluster.promises('sessions')) {
       if (!sp && account.exists === 'yes') this.violate('15', 'session not present, though it exists')
       if (sp && account.exists === 'no') this.violate('15', 'session present, though there is none')
     }
