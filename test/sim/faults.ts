@@ -128,8 +128,17 @@ export class Faults {
     cluster.faults.cut++
     world.mark('cut')
     cluster.hotAt = world.now
-    if (prng.chance(0.6)) cluster.link.part(world.now + blip)
+    const parts = prng.chance(0.6)
+    if (this.stalledLong) return
+    if (parts) cluster.link.part(world.now + blip)
     cluster.link.reset()
+  }
+
+  /** One cut after the other would be a split, which this profile has none of. */
+  private get stalledLong(): boolean {
+    const { rates, cluster, world } = this
+    const since = world.now - 0.3 * cluster.profile.timing.soloMs
+    return !rates.split && cluster.nodes.some((node) => node.mode === 'STALL' && node.modeAt < since)
   }
 
   private freeze(): void {
@@ -137,7 +146,7 @@ export class Faults {
     const until = world.now + world.prng.next() * 0.4 * cluster.profile.timing.soloMs
     cluster.faults.cut++
     world.mark('freeze')
-    for (const node of cluster.nodes) if (world.prng.chance(0.7)) cluster.link.freeze(node, until)
+    for (const node of cluster.nodes) if (world.prng.chance(0.7) && !this.stalledLong) cluster.link.freeze(node, until)
   }
 
   private pause(): void {
