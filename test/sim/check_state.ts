@@ -27,8 +27,16 @@ export class StateChecks {
       node.onLog = (name, fields) => {
         if (name === 'session_expired') this.expired(node, String(fields['client']))
         if (name === 'disconnect' && fields['clean'] === false) this.cluster.failed.add(String(fields['address']))
+        if (name === 'handover') this.tookAway(node, String(fields['client']))
       }
     }
+  }
+
+  /** The node has closed it for the other one: a DISCONNECT that comes now comes too late. */
+  private tookAway(node: SimNode, client: string): void {
+    const { conns } = this.cluster.history.account(client)
+    const conn = conns.findLast((c) => c.node === node.name && c.serverEnded >= this.cluster.world.now)
+    if (conn !== undefined) this.cluster.failed.add(`client:${conn.number}`)
   }
 
   /** Invariant 27: only the owner's clock ends a session. */

@@ -35,6 +35,8 @@ export class Client implements WireOwner {
   readonly out = new Map<number, Outgoing>()
   /** QoS 2 identifiers received and not yet released: they survive the connection. */
   readonly received = new Map<number, Msg | null>()
+  /** Of these, the ones that a younger session may use anew. */
+  private readonly doubted = new Set<number>()
   /** PUBACKs it has yet to send. */
   owed: Owed[] = []
   pending: Pending | null = null
@@ -262,6 +264,7 @@ export class Client implements WireOwner {
   private forget(): void {
     this.out.clear()
     this.received.clear()
+    this.doubted.clear()
     this.owed = []
   }
 
@@ -344,6 +347,7 @@ export class Client implements WireOwner {
       }
       case 'pubrel':
         this.received.delete(packet.pid)
+        this.doubted.delete(packet.pid)
         this.underway.delete(packet.pid)
         this.send(mqtt.ack('pubcomp', packet.pid))
         return
@@ -383,7 +387,7 @@ export class Client implements WireOwner {
     if (sp && conn.cleanStart) this.violate('15', 'session present after a clean start')
     const shaken = account.shaken(account.lastUp)
     // The session that is present may be a younger one, whose packet identifiers start anew.
-    if (shaken) this.received.clear()
+    if (shaken) for (const pid of this.received.keys()) this.doubted.add(pid)
     if (!conn.cleanStart && !account.shared && !shaken && this.cluster.promises('sessions')) {
       if (!sp && account.exists === 'yes') this.violate('15', 'session not present, though it exists')
       if (sp && account.exists === 'no') this.violate('15', 'session present, though there is none')
@@ -450,7 +454,9 @@ export class Client implements WireOwner {
     if (p.qos === 2) {
       if (this.received.has(p.pid)) {
         const held = this.received.get(p.pid) ?? null
-        if (held !== msg && this.strict) this.violate('4', `${tag(msg)} under id ${p.pid}, still holding ${tag(held)}`)
+        const fresh = this.doubted.delete(p.pid)
+        if (held !== msg && this.strict && !fresh)
+          this.violate('4', `${tag(msg)} under id ${p.pid}, still holding ${tag(held)}`)
         if (held === msg && !p.dup && this.strict) this.violate('4', `${tag(msg)} again under id ${p.pid}, no DUP`)
         if (held === msg) {
           this.send(mqtt.ack('pubrec', p.pid))
