@@ -7,8 +7,8 @@
 //
 // Workers. A compiled executable holds its modules under /$bunfs/root/, and there `import.meta.url` is the executable's own
 // entry for each module bundled with main.ts. A worker must be an entry point of its own, and its place below /$bunfs/root/ is
-// its path relative to --root. With --root src/host the worker src/host/store_worker.ts becomes /$bunfs/root/store_worker.js,
-// so the one form that also works uncompiled, on Bun and on Deno, works here too, from any module of src/host:
+// its path relative to --root. With --root src/host/store the worker src/host/store/store_worker.ts becomes /$bunfs/root/store_worker.js,
+// so the one form that also works uncompiled, on Bun and on Deno, works here too, from any module of that folder:
 //   new Worker(new URL('./store_worker.ts', import.meta.url), { type: 'module' })
 
 import { spawnSync } from 'node:child_process'
@@ -55,10 +55,11 @@ function fail(sentence: string): never {
   process.exit(2)
 }
 
-/** Every src/host/…_worker.ts; elsewhere it would not be found in the executable (see the header). */
+/** Every src/host/store/…_worker.ts; elsewhere it would not be found in the executable (see the header). */
 function workers(src: string): string[] {
   const all = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('_worker.ts'))
-  for (const path of all) if (dirname(path) !== 'host') fail(`${path}: a worker must lie in src/host itself`)
+  for (const path of all)
+    if (dirname(path) !== join('host', 'store')) fail(`${path}: a worker must lie in src/host/store`)
   return all.map((path) => join(src, path)).sort()
 }
 
@@ -93,7 +94,7 @@ function build(options: Options, target: Target | null, file: string): void {
       '--no-compile-autoload-dotenv',
       '--no-compile-autoload-bunfig',
       ...(target === null ? [] : [`--target=${target.bun}`]),
-      ...(workerFiles.length === 0 ? [] : ['--root', join(options.src, 'host')]),
+      ...(workerFiles.length === 0 ? [] : ['--root', join(options.src, 'host', 'store')]),
       '--outfile',
       file,
       join(options.src, 'main.ts'),

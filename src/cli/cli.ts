@@ -31,9 +31,9 @@ async function dispatch(args: readonly string[]): Promise<void> {
       return await start(rest, process.env)
     }
     case 'pub':
-      return await (await import('./pub.ts')).pub(rest)
+      return await (await import('./client/pub.ts')).pub(rest)
     case 'sub':
-      return await (await import('./sub.ts')).sub(rest)
+      return await (await import('./client/sub.ts')).sub(rest)
     case 'status':
     case 'clients':
     case 'drain':

@@ -5,8 +5,8 @@ import { LIMITS } from '../base/limits.ts'
 import type { Connection } from '../connection/connection.ts'
 import { pump } from '../connection/send.ts'
 import type { Session } from '../session/session.ts'
-import type { Histogram } from './histogram.ts'
-import { tickKeepAlive } from './keep_alive.ts'
+import { tickKeepAlive } from './clients/keep_alive.ts'
+import type { Histogram } from './monitor/histogram.ts'
 import type { BrokerNode } from './node.ts'
 
 export class Drainer {

@@ -1,7 +1,7 @@
 // Flusher: when the store gets a batch, up to which turn everything is on disk, and what waits for that. Knows no rows: the journal
 // makes the batch.
 import { Turn } from '../base/brand.ts'
-import type { Histogram } from './histogram.ts'
+import type { Histogram } from './monitor/histogram.ts'
 import type { BrokerNode } from './node.ts'
 
 /** The turn a barrier waits for is known when the one under way ends. */

@@ -3,9 +3,9 @@
 import type { Image, ShadowRow } from '../session/image.ts'
 import { Message } from '../session/message.ts'
 import { Shadow } from '../session/session.ts'
+import { Presence } from './clients/presence.ts'
 import { deadlineOf } from './deadline.ts'
 import type { BrokerNode } from './node.ts'
-import { Presence } from './presence.ts'
 
 export function loadImage(node: BrokerNode, image: Image): void {
   const { sessions, now, wall } = node

@@ -2,7 +2,7 @@
 import type { Turn } from '../base/brand.ts'
 import type { OperatorFault } from '../base/fault.ts'
 import type { AuthAnswer } from '../connection/authentication.ts'
-import type { ListName, ListQuery, Page } from '../core/listing.ts'
+import type { ListName, ListQuery, Page } from '../core/monitor/listing.ts'
 import type { ClientSocket } from '../core/ports.ts'
 import type { AccessRules } from '../topic/access.ts'
 

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type BootId, type Hlc, Turn } from '../../src/base/brand.ts'
-import { SqliteStore } from '../../src/host/store.ts'
+import { SqliteStore } from '../../src/host/store/store.ts'
 import { type Batch, emptyBatch } from '../../src/session/image.ts'
 
 const SESSIONS = 50_000

@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { utf8 } from '../../src/base/bytes.ts'
-import { hashPassword } from '../../src/host/password_hash.ts'
+import { hashPassword } from '../../src/host/users/password_hash.ts'
 import type { Delivery } from '../../src/wire/client_decoder.ts'
 import type { ConnectFields, WillFields } from '../../src/wire/client_encoder.ts'
 import { rowsOf } from '../support/api.ts'

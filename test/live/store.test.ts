@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { type BootId, type Hlc, Turn } from '../../src/base/brand.ts'
 import { OperatorFault } from '../../src/base/fault.ts'
 import { Prng } from '../../src/base/prng.ts'
-import { SqliteStore } from '../../src/host/store.ts'
+import { SqliteStore } from '../../src/host/store/store.ts'
 import { type Batch, emptyBatch, type Image, type NodeRecord } from '../../src/session/image.ts'
 import { assert, suite } from '../support/suite.ts'
 

@@ -1,8 +1,9 @@
 // Shared subscriptions: MQTT 5.0 section 4.8.2, with everybody at one node, with the members at different nodes, and with members
 // that move to the other node between two steps.
+
+import { digest } from '../../src/core/monitor/status.ts'
 import type { BrokerNode } from '../../src/core/node.ts'
 import type { NodeConfig } from '../../src/core/ports.ts'
-import { digest } from '../../src/core/status.ts'
 import type { ConnectFields } from '../../src/wire/client_encoder.ts'
 import { OneNode, type SpecClient, TwoNodes } from '../support/one_node.ts'
 import { assert, suite } from '../support/suite.ts'

@@ -1,7 +1,8 @@
 // Shared subscriptions between two nodes: what happens to a message whose member goes while it crosses the link, and when a node
 // dies with it. Looks into the nodes. Each rule is taken out once, to see that its test can fail.
+
+import { digest } from '../../src/core/monitor/status.ts'
 import type { BrokerNode } from '../../src/core/node.ts'
-import { digest } from '../../src/core/status.ts'
 import { type SpecClient, TwoNodes } from '../support/one_node.ts'
 import { assert, suite } from '../support/suite.ts'
 

@@ -2,7 +2,7 @@
 // and with sessions that move between two steps. Black-box: it hands out clients, never a node.
 
 import type { NodeConfig } from '../../src/core/ports.ts'
-import type { Users } from '../../src/host/users.ts'
+import type { Users } from '../../src/host/users/users.ts'
 import type { ConnectFields } from '../../src/wire/client_encoder.ts'
 import type { Version } from '../../src/wire/packet.ts'
 import { OneNode, type SpecClient, TwoNodes } from './one_node.ts'

@@ -5,8 +5,8 @@ import type { Turn } from '../../src/base/brand.ts'
 import { LIMITS } from '../../src/base/limits.ts'
 import { BrokerNode } from '../../src/core/node.ts'
 import type { NodeConfig } from '../../src/core/ports.ts'
-import { Authenticator } from '../../src/host/authenticator.ts'
-import type { Users } from '../../src/host/users.ts'
+import { Authenticator } from '../../src/host/users/authenticator.ts'
+import type { Users } from '../../src/host/users/users.ts'
 import { deriveAtOnce } from './passwords.ts'
 
 /** Ms since 1970 when a world's clock stands at 0. */

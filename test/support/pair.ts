@@ -1,8 +1,8 @@
 // Pair: tests of a pair in sync that look into its nodes: each way round, and what must be the same on both. Tests of what clients
 // see are written with everywhere.ts.
 
+import { digest } from '../../src/core/monitor/status.ts'
 import type { BrokerNode } from '../../src/core/node.ts'
-import { digest } from '../../src/core/status.ts'
 import { TwoNodes } from './one_node.ts'
 import { assert, type suite } from './suite.ts'
 

@@ -2,8 +2,8 @@
 
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto'
 import { utf8 } from '../../src/base/bytes.ts'
-import { type Derive, hashPassword } from '../../src/host/password_hash.ts'
-import { Users } from '../../src/host/users.ts'
+import { type Derive, hashPassword } from '../../src/host/users/password_hash.ts'
+import { Users } from '../../src/host/users/users.ts'
 import { text } from './mqtt_client.ts'
 
 /** Few: tests are about who comes in, not about how hard it is to find out. */

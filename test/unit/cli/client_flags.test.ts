@@ -1,5 +1,5 @@
 // ClientFlags: mosquitto's flags into what a client connects with.
-import { readClientArguments } from '../../../src/cli/client_flags.ts'
+import { readClientArguments } from '../../../src/cli/client/client_flags.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('client flags')

@@ -1,6 +1,6 @@
 // SubFormat: lines as mosquitto_sub writes them.
 import { ByteWriter } from '../../../src/base/bytes.ts'
-import { type Format, parseFormat, plainFormat, verboseFormat } from '../../../src/cli/sub_format.ts'
+import { type Format, parseFormat, plainFormat, verboseFormat } from '../../../src/cli/client/sub_format.ts'
 import type { Delivery } from '../../../src/wire/client_decoder.ts'
 import { assert, suite } from '../../support/suite.ts'
 

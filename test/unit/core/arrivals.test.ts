@@ -2,7 +2,7 @@
 
 import { Prng } from '../../../src/base/prng.ts'
 import type { BrokerNode } from '../../../src/core/node.ts'
-import { append } from '../../../src/core/promote.ts'
+import { append } from '../../../src/core/ownership/promote.ts'
 import type { Forward } from '../../../src/pair/out_stream.ts'
 import { Message } from '../../../src/session/message.ts'
 import type { Session } from '../../../src/session/session.ts'

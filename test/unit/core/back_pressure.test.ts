@@ -2,8 +2,8 @@
 
 import { LIMITS } from '../../../src/base/limits.ts'
 import type { Connection } from '../../../src/connection/connection.ts'
-import { BackPressure } from '../../../src/core/back_pressure.ts'
-import { Metrics } from '../../../src/core/metrics.ts'
+import { Metrics } from '../../../src/core/monitor/metrics.ts'
+import { BackPressure } from '../../../src/core/pairing/back_pressure.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('back pressure')

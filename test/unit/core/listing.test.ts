@@ -1,7 +1,7 @@
 // Listing: the lists of the API in pages: complete, each row once, whatever comes and goes between two pages.
 
 import { LIMITS } from '../../../src/base/limits.ts'
-import type { ListName, ListQuery, Page, Row } from '../../../src/core/listing.ts'
+import type { ListName, ListQuery, Page, Row } from '../../../src/core/monitor/listing.ts'
 import type { BrokerNode } from '../../../src/core/node.ts'
 import { OneNode, TwoNodes } from '../../support/one_node.ts'
 import { assert, suite } from '../../support/suite.ts'

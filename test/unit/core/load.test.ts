@@ -1,5 +1,5 @@
 // Load: averages that rise and fall as exponential ones do, whatever the steps they are sampled in.
-import { LOAD_SPANS, Load } from '../../../src/core/load.ts'
+import { LOAD_SPANS, Load } from '../../../src/core/monitor/load.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('load')

@@ -1,8 +1,8 @@
 // Metrics: the Prometheus text, read back by a parser of its format that takes nothing on trust; and that every count has its help.
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { COUNTER_FAMILIES, COUNTERS } from '../../../src/core/counters.ts'
-import { Metrics } from '../../../src/core/metrics.ts'
+import { COUNTER_FAMILIES, COUNTERS } from '../../../src/core/monitor/counters.ts'
+import { Metrics } from '../../../src/core/monitor/metrics.ts'
 import { OneNode, TwoNodes } from '../../support/one_node.ts'
 import { parseMetrics } from '../../support/prometheus.ts'
 import { assert, suite } from '../../support/suite.ts'

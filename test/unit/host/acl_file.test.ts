@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { OperatorFault } from '../../../src/base/fault.ts'
 import { LIMITS } from '../../../src/base/limits.ts'
 import { readConfig } from '../../../src/cli/config.ts'
-import { AclFile } from '../../../src/host/acl_file.ts'
+import { AclFile } from '../../../src/host/users/acl_file.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('access-control file')

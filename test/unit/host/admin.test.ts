@@ -1,8 +1,8 @@
 // Admin: routes and answers, then the same over real HTTP as a load balancer asks.
-import { Admin } from '../../../src/host/admin.ts'
-import { serveAdmin } from '../../../src/host/admin_server.ts'
+import { Admin } from '../../../src/host/admin/admin.ts'
+import { serveAdmin } from '../../../src/host/admin/admin_server.ts'
 import type { HostedNode } from '../../../src/host/hosted_node.ts'
-import { loadPipes } from '../../../src/host/pipe.ts'
+import { loadPipes } from '../../../src/host/sockets/pipe.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('admin')

@@ -1,7 +1,7 @@
 // Handshake: two of them, byte by byte, without sockets; then what an attacker could do with bytes once seen.
 
 import { join } from 'node:path'
-import { Handshake, type HandshakeResult, type Hello, LINK_VERSION } from '../../../src/host/handshake.ts'
+import { Handshake, type HandshakeResult, type Hello, LINK_VERSION } from '../../../src/host/link/handshake.ts'
 import { readGolden } from '../../support/golden.ts'
 import { root } from '../../support/processes.ts'
 import { assert, suite } from '../../support/suite.ts'

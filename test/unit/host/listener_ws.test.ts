@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LIMITS } from '../../../src/base/limits.ts'
 import type { HostedNode } from '../../../src/host/hosted_node.ts'
-import { WsClients } from '../../../src/host/listener_ws.ts'
+import { WsClients } from '../../../src/host/sockets/listener_ws.ts'
 import { ScriptedClient } from '../../support/mqtt_client.ts'
 import { OneNode, TwoNodes } from '../../support/one_node.ts'
 import { assert, suite } from '../../support/suite.ts'

@@ -1,8 +1,8 @@
 // PeerLink: two of them in one process over loopback: they find each other, agree on one connection, and refuse strangers.
 import type { OperatorFault } from '../../../src/base/fault.ts'
 import { LIMITS } from '../../../src/base/limits.ts'
-import { PeerLink, searchMs } from '../../../src/host/peer_link.ts'
-import { loadPipes, type Pipe, type Pipes, REFUSED } from '../../../src/host/pipe.ts'
+import { PeerLink, searchMs } from '../../../src/host/link/peer_link.ts'
+import { loadPipes, type Pipe, type Pipes, REFUSED } from '../../../src/host/sockets/pipe.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('peer link')

@@ -1,5 +1,5 @@
 // PROXY headers: what HAProxy sends, in one piece and in any pieces, and what nobody should send.
-import { introduce, parseProxyHeader } from '../../../src/host/proxy_protocol.ts'
+import { introduce, parseProxyHeader } from '../../../src/host/sockets/proxy_protocol.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('PROXY protocol')

@@ -2,16 +2,16 @@
 
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto'
 import { utf8 } from '../../../src/base/bytes.ts'
-import { PasswordHash } from '../../../src/host/password_hash.ts'
-import { ScramExchange } from '../../../src/host/scram.ts'
+import { PasswordHash } from '../../../src/host/users/password_hash.ts'
+import { ScramExchange } from '../../../src/host/users/scram.ts'
 import {
   type ClientFinal,
   type ClientFirst,
   parseClientFinal,
   parseClientFirst,
   saslName,
-} from '../../../src/host/scram_messages.ts'
-import { Users } from '../../../src/host/users.ts'
+} from '../../../src/host/users/scram_messages.ts'
+import { Users } from '../../../src/host/users/users.ts'
 import { text } from '../../support/mqtt_client.ts'
 import { ScramClient, usersOf } from '../../support/passwords.ts'
 import { assert, suite } from '../../support/suite.ts'

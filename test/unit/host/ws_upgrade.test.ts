@@ -1,6 +1,6 @@
 // WsUpgrade: requests as browsers and libraries send them, in any pieces; each thing that is refused, with its status and a
 // sentence; and who counts as a program of this machine.
-import { readUpgrade } from '../../../src/host/ws_upgrade.ts'
+import { readUpgrade } from '../../../src/host/sockets/ws_upgrade.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('WebSocket upgrade')

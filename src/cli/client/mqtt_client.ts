@@ -1,0 +1,239 @@
+// MqttClient: one client that stays connected: it dials, keeps alive, and after a loss dials again and goes on with its
+// session. For the command line; knows nothing of terminals.
+import { ByteWriter } from '../../base/bytes.ts'
+import type { DialAddress } from '../../host/address.ts'
+import type { Dialer, Pipe } from '../../host/sockets/pipe.ts'
+import { ClientDecoder, type Delivery, type ServerPacket } from '../../wire/client_decoder.ts'
+import {
+  type ConnectFields,
+  type SubscribeFields,
+  writeClientDisconnect,
+  writeConnect,
+  writePingreq,
+  writeSubscribe,
+  writeUnsubscribe,
+} from '../../wire/client_encoder.ts'
+import { writeAck } from '../../wire/encoder.ts'
+import { PacketType } from '../../wire/packet.ts'
+import { Failure } from '../failure.ts'
+import { fatalRefusal, refusalText } from '../refusal.ts'
+import { type Message, MqttOutbox, type OnPublished } from './mqtt_outbox.ts'
+
+const DIAL_MS_MAX = 5000
+const CONNACK_MS_MAX = 10_000
+const RETRY_MS = 500
+export type ClientEvents = {
+  /** @param again after a loss */
+  onConnected(sessionPresent: boolean, again: boolean): void
+  /** @returns false to leave it unacknowledged */
+  onMessage(message: Delivery): boolean
+  onSuback(codes: readonly number[], words?: string): void
+  readonly onPublished: OnPublished
+  /** Everything that has just arrived has been handed over, and its acknowledgements not been sent yet. */
+  onBatch(): void
+  /** Nothing can be done any more. */
+  onFailed(failure: Failure): void
+  debug(text: string): void
+}
+
+export class MqttClient {
+  private readonly to: DialAddress
+  private readonly connect: ConnectFields
+  private readonly dialer: Dialer
+  private readonly events: ClientEvents
+  private readonly out = new ByteWriter(1024)
+  private pipe: Pipe | null = null
+  private connected = false
+  private everConnected = false
+  private ended = false
+  private readonly outbox: MqttOutbox
+  /** QoS 2 identifiers whose PUBREL has not come. */
+  private readonly incoming = new Set<number>()
+  private keepAlive: ReturnType<typeof setInterval> | null = null
+  private connackTimer: ReturnType<typeof setTimeout> | null = null
+  private heard = false
+
+  constructor(to: DialAddress, connect: ConnectFields, dialer: Dialer, events: ClientEvents) {
+    this.to = to
+    this.connect = connect
+    this.dialer = dialer
+    this.events = events
+    this.outbox = new MqttOutbox(this.out, connect.version, events.onPublished)
+  }
+
+  start(): void {
+    if (this.ended) return
+    this.dialer.dial(
+      this.to,
+      DIAL_MS_MAX,
+      (pipe) => this.onPipe(pipe),
+      ({ why }) => {
+        if (this.everConnected) setTimeout(() => this.start(), RETRY_MS)
+        else this.events.onFailed(new Failure(`cannot connect to ${this.to.host}:${this.to.port} (${why})`))
+      },
+    )
+  }
+
+  /** Messages given and not yet taken by the server. */
+  get pending(): number {
+    return this.outbox.pending
+  }
+
+  publish(message: Message): void {
+    this.events.debug(`PUBLISH ${message.topic} (${message.payload.length} bytes)`)
+    this.outbox.push(message)
+    if (!this.connected) return
+    this.outbox.pump()
+    this.flush()
+  }
+
+  subscribe(filters: readonly SubscribeFields[], subscriptionId: number): void {
+    this.events.debug(`SUBSCRIBE ${filters.map(({ filter }) => filter).join(' ')}`)
+    writeSubscribe(this.out, this.connect.version, this.outbox.nextPacketId(), filters, subscriptionId)
+    this.flush()
+  }
+
+  unsubscribe(filters: readonly string[]): void {
+    writeUnsubscribe(this.out, this.connect.version, this.outbox.nextPacketId(), filters)
+    this.flush()
+  }
+
+  /** Says goodbye and closes. */
+  end(): void {
+    if (this.ended) return
+    this.ended = true
+    this.clearTimers()
+    if (this.pipe === null) return
+    if (this.connected) writeClientDisconnect(this.out, this.connect.version, { reason: 0 })
+    this.flush()
+    this.pipe.events = null
+    this.pipe.end()
+  }
+
+  private onPipe(pipe: Pipe): void {
+    if (this.ended) {
+      pipe.destroy()
+      return
+    }
+    this.pipe = pipe
+    this.out.clear()
+    const { version, keepAlive } = this.connect
+    const decoder = new ClientDecoder(version, {
+      onPacket: (packet) => this.onPacket(packet),
+      onFault: (_reason, text) => this.lose(`the server's bytes are wrong: ${text}`),
+    })
+    decoder.topicAliasMaximum = this.connect.topicAliasMaximum ?? 0
+    this.connackTimer = setTimeout(() => this.lose('no CONNACK came'), CONNACK_MS_MAX)
+    pipe.events = {
+      onData: (bytes) => {
+        this.heard = true
+        decoder.feed(bytes)
+        if (this.connected) this.outbox.pump()
+        this.events.onBatch()
+        this.flush()
+      },
+      onDrain: () => {},
+      onClose: (why) => this.lose(why),
+    }
+    this.events.debug(`CONNECT ${this.connect.clientId}`)
+    writeConnect(this.out, this.connect)
+    this.flush()
+    if (keepAlive > 0) this.keepAlive = setInterval(() => this.onKeepAlive(), (keepAlive * 1000) / 2)
+  }
+
+  private onKeepAlive(): void {
+    if (!this.heard && this.connected) {
+      this.lose('the server is silent')
+      return
+    }
+    this.heard = false
+    writePingreq(this.out)
+    this.flush()
+  }
+
+  private lose(why: string): void {
+    if (this.pipe === null || this.ended) return
+    this.events.debug(`connection lost: ${why}`)
+    this.pipe.destroy()
+    this.pipe = null
+    const wasConnected = this.connected
+    this.connected = false
+    this.clearTimers()
+    if (!this.everConnected)
+      this.events.onFailed(new Failure(`connection to ${this.to.host}:${this.to.port} lost (${why})`))
+    else setTimeout(() => this.start(), wasConnected ? RETRY_MS / 10 : RETRY_MS)
+  }
+
+  private onPacket(packet: ServerPacket): void {
+    if (this.ended || this.pipe === null) return
+    this.events.debug(
+      `received ${packet.cmd.toUpperCase()}${'packetId' in packet && packet.packetId > 0 ? ` m${packet.packetId}` : ''}`,
+    )
+    switch (packet.cmd) {
+      case 'connack':
+        this.onConnack(packet)
+        break
+      case 'publish':
+        this.onPublish(packet)
+        break
+      case 'puback':
+      case 'pubcomp':
+        this.outbox.finish(packet.packetId, packet.reason, packet.reasonString)
+        break
+      case 'pubrec':
+        this.outbox.onPubrec(packet.packetId, packet.reason, packet.reasonString)
+        break
+      case 'pubrel':
+        this.incoming.delete(packet.packetId)
+        writeAck(this.out, PacketType.pubcomp, packet.packetId, 0, this.connect.version)
+        break
+      case 'suback':
+        this.events.onSuback(packet.codes, packet.reasonString)
+        break
+      case 'disconnect':
+        this.lose(refusalText(packet.reason, 5, packet.reasonString))
+        break
+      default:
+    }
+  }
+
+  private onConnack(packet: ServerPacket & { cmd: 'connack' }): void {
+    const { version } = this.connect
+    if (packet.reason !== 0) {
+      const text = `connection refused: ${refusalText(packet.reason, version, packet.reasonString)}`
+      if (!this.everConnected || fatalRefusal(packet.reason, version))
+        this.events.onFailed(new Failure(text, packet.reason))
+      else this.lose(text)
+      return
+    }
+    const again = this.everConnected
+    this.connected = true
+    this.everConnected = true
+    if (this.connackTimer !== null) clearTimeout(this.connackTimer)
+    if (!packet.sessionPresent) this.incoming.clear()
+    this.outbox.resume(packet.sessionPresent, packet.receiveMaximum ?? Number.POSITIVE_INFINITY)
+    this.events.onConnected(packet.sessionPresent, again)
+  }
+
+  private onPublish(packet: Delivery): void {
+    const { qos, packetId } = packet
+    const repeated = qos === 2 && this.incoming.has(packetId)
+    if (!repeated && !this.events.onMessage(packet)) return
+    if (qos === 1) writeAck(this.out, PacketType.puback, packetId, 0, this.connect.version)
+    if (qos === 2) {
+      this.incoming.add(packetId)
+      writeAck(this.out, PacketType.pubrec, packetId, 0, this.connect.version)
+    }
+  }
+
+  private clearTimers(): void {
+    if (this.keepAlive !== null) clearInterval(this.keepAlive)
+    if (this.connackTimer !== null) clearTimeout(this.connackTimer)
+  }
+
+  private flush(): void {
+    if (this.pipe === null || this.out.length === 0) return
+    this.pipe.write(this.out.view())
+    this.out.clear()
+  }
+}

@@ -1,0 +1,123 @@
+// MqttOutbox: the messages a client was given and the server has not taken yet, over losses of the connection. Knows no sockets.
+import { assert } from '../../base/assert.ts'
+import { type ByteWriter, utf8 } from '../../base/bytes.ts'
+import { writeAck, writePublish } from '../../wire/encoder.ts'
+import { PacketType, type QoS, type Version } from '../../wire/packet.ts'
+import { Reason } from '../../wire/reason.ts'
+
+/** Messages under way where the server names no Receive Maximum. */
+const INFLIGHT_MAX = 100
+
+export type Message = {
+  readonly topic: string
+  readonly payload: Uint8Array
+  readonly qos: QoS
+  readonly retain: boolean
+  readonly props: Uint8Array | null
+  readonly expiry: number
+  readonly topicAlias: number
+}
+
+/** `released`: PUBREC has come, the message itself is no longer needed. */
+type Outgoing = { readonly message: Message; released: boolean }
+
+/** The server has taken it; `reason` as in the acknowledgement, 0 with QoS 0, `words` what it says more of a refusal. */
+export type OnPublished = (message: Message, reason: number, words?: string) => void
+
+export class MqttOutbox {
+  private readonly out: ByteWriter
+  private readonly version: Version
+  private readonly onPublished: OnPublished
+  private readonly outgoing = new Map<number, Outgoing>()
+  private waiting: Message[] = []
+  private lastPacketId = 0
+  private inflightMax = INFLIGHT_MAX
+
+  constructor(out: ByteWriter, version: Version, onPublished: OnPublished) {
+    this.out = out
+    this.version = version
+    this.onPublished = onPublished
+  }
+
+  get pending(): number {
+    return this.outgoing.size + this.waiting.length
+  }
+
+  push(message: Message): void {
+    this.waiting.push(message)
+  }
+
+  /** Writes as many of the waiting messages as may be under way. */
+  pump(): void {
+    while (this.waiting.length > 0 && this.outgoing.size < this.inflightMax) {
+      const message = this.waiting.shift() as Message
+      const packetId = message.qos === 0 ? 0 : this.nextPacketId()
+      if (packetId > 0) this.outgoing.set(packetId, { message, released: false })
+      this.write(message, packetId, false)
+      if (packetId === 0) this.onPublished(message, 0)
+    }
+  }
+
+  /** What was under way is sent again; to a server without our session as new messages. */
+  resume(sessionPresent: boolean, receiveMaximum: number): void {
+    this.inflightMax = Math.min(INFLIGHT_MAX, receiveMaximum)
+    for (const [packetId, { message, released }] of this.outgoing) {
+      if (!released) this.write(message, packetId, sessionPresent)
+      else if (sessionPresent) writeAck(this.out, PacketType.pubrel, packetId, 0, this.version)
+      else this.finish(packetId, 0)
+    }
+  }
+
+  onPubrec(packetId: number, reason: number, words?: string): void {
+    if (reason >= Reason.unspecifiedError) {
+      this.finish(packetId, reason, words)
+      return
+    }
+    const item = this.outgoing.get(packetId)
+    if (item !== undefined) item.released = true
+    writeAck(
+      this.out,
+      PacketType.pubrel,
+      packetId,
+      item === undefined ? Reason.packetIdentifierNotFound : 0,
+      this.version,
+    )
+  }
+
+  /** PUBACK, PUBCOMP or a refusal. */
+  finish(packetId: number, reason: number, words?: string): void {
+    const item = this.outgoing.get(packetId)
+    if (item === undefined) return
+    this.outgoing.delete(packetId)
+    this.onPublished(item.message, reason, words)
+  }
+
+  nextPacketId(): number {
+    assert(this.outgoing.size < 0xffff, 'packet identifiers are left')
+    do this.lastPacketId = (this.lastPacketId % 0xffff) + 1
+    while (this.outgoing.has(this.lastPacketId))
+    return this.lastPacketId
+  }
+
+  private write(message: Message, packetId: number, dup: boolean): void {
+    const { topic, payload, qos, retain, props, expiry, topicAlias } = message
+    const name = utf8(topic)
+    const end = payload.length
+    writePublish(
+      this.out,
+      this.version,
+      name,
+      payload,
+      0,
+      end,
+      qos,
+      retain,
+      dup,
+      packetId,
+      props,
+      expiry,
+      null,
+      topicAlias,
+    )
+  }
+}

@@ -1,0 +1,95 @@
+// Retained: one logical map over both nodes: the last value by hybrid clock wins. Knows no connections.
+import type { BootId, Hlc } from '../../base/brand.ts'
+import { Timers } from '../../base/timers.ts'
+import type { Journal, RetainedItem } from '../../session/journal.ts'
+import type { Message } from '../../session/message.ts'
+import { RetainedTree } from '../../topic/retained.ts'
+
+export class Retained {
+  readonly tree = new RetainedTree<RetainedItem>()
+  private readonly journal: Journal
+  /** Topics whose value expires, by when. */
+  readonly expiring = new Timers<string>()
+  /** Topics with a value (deleted ones remembered by the tree do not count), and their messages' bytes. */
+  count = 0
+  bytes = 0
+  /** Deleted topics are remembered: the peer may come back with the old value. */
+  remember = true
+  /** A snapshot is being taken: what this node alone knew was never promised, the leader's word stands. */
+  following = false
+  private readonly deleted = new Set<string>()
+
+  constructor(journal: Journal) {
+    this.journal = journal
+  }
+
+  /**
+   * Last writer wins by (hlc, node), on both nodes alike.
+   * @param message null deletes
+   */
+  set(topic: string, message: Message | null, hlc: Hlc, node: BootId): boolean {
+    const old = this.tree.get(topic)
+    if (!this.following && old !== undefined && (old.hlc > hlc || (old.hlc === hlc && old.node >= node))) return false
+    if (old?.message) {
+      this.count--
+      this.bytes -= old.message.bytes
+    }
+    if (message !== null) {
+      this.count++
+      this.bytes += message.bytes
+      this.journal.hold(message)
+    }
+    if (old?.message) this.journal.release(old.message)
+    if (message === null && this.remember) this.deleted.add(topic)
+    else this.deleted.delete(topic)
+    if (message === null && !this.remember) this.tree.delete(topic)
+    else this.tree.set(topic, { message, hlc, node, stored: old?.stored ?? false })
+    this.noteExpiry(topic, message)
+    this.journal.retainedTopic(topic)
+    return true
+  }
+
+  private noteExpiry(topic: string, message: Message | null): void {
+    if (message !== null && message.expiresAt !== Number.POSITIVE_INFINITY) this.expiring.set(topic, message.expiresAt)
+    else if (this.expiring.size > 0) this.expiring.clear(topic)
+  }
+
+  /** Takes out what has expired, each node by itself: a deletion with the time of the value. @returns how many */
+  expire(now: number): number {
+    let n = 0
+    for (let topic = this.expiring.due(now); topic !== undefined; topic = this.expiring.due(now)) {
+      const item = this.tree.get(topic)
+      if (item === undefined || item.message === null || item.message.expiresAt > now) continue
+      n++
+      if (!this.remember) {
+        this.drop(topic)
+        continue
+      }
+      this.count--
+      this.bytes -= item.message.bytes
+      this.journal.release(item.message)
+      this.deleted.add(topic)
+      this.tree.set(topic, { ...item, message: null })
+      this.journal.retainedTopic(topic)
+    }
+    return n
+  }
+
+  drop(topic: string): void {
+    const old = this.tree.delete(topic)
+    this.deleted.delete(topic)
+    if (this.expiring.size > 0) this.expiring.clear(topic)
+    if (old === undefined) return
+    if (old.message !== null) {
+      this.count--
+      this.bytes -= old.message.bytes
+      this.journal.release(old.message)
+    }
+    this.journal.retainedTopic(topic)
+  }
+
+  /** Both nodes hold the same: deletions older than this need not be remembered any longer. */
+  forgetDeleted(before: number): void {
+    for (const topic of this.deleted) if ((this.tree.get(topic)?.hlc ?? 0) < before) this.drop(topic)
+  }
+}
