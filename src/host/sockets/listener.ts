@@ -1,7 +1,5 @@
 // Listener: one address on which clients are accepted, on whichever runtime this is. Knows nothing of MQTT.
-import type { ListenAddress } from '../address.ts'
 import type { ClientEvents } from '../hosted_node.ts'
-import type { Loop } from '../loop.ts'
 
 export type ListenOptions = {
   /** Named in errors. */
@@ -19,10 +17,4 @@ export interface Listener {
   readonly port: number
   /** Accepts no more; sockets that are open stay so. */
   stop(): void
-}
-
-/** @throws {OperatorFault} where the address cannot be bound */
-export async function listenClients(address: ListenAddress, loop: Loop, options: ListenOptions): Promise<Listener> {
-  if ('Bun' in globalThis) return (await import('./listener_bun.ts')).listenBun(address, loop, options)
-  return (await import('./listener_node.ts')).listenNode(address, loop, options)
 }

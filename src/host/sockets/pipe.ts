@@ -57,8 +57,3 @@ export interface Pipes extends Dialer {
   /** @throws the runtime's error where the address cannot be bound */
   listen(address: ListenAddress, onPipe: (pipe: Pipe) => void): Promise<PipeListener>
 }
-
-export async function loadPipes(): Promise<Pipes> {
-  if ('Bun' in globalThis) return (await import('./pipe_bun.ts')).pipesBun
-  return (await import('./pipe_node.ts')).pipesNode
-}

@@ -2,7 +2,7 @@
 import { Admin } from '../../../src/host/admin/admin.ts'
 import { serveAdmin } from '../../../src/host/admin/admin_server.ts'
 import type { HostedNode } from '../../../src/host/hosted_node.ts'
-import { loadPipes } from '../../../src/host/sockets/pipe.ts'
+import { loadPipes } from '../../../src/host/sockets/runtime.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('admin')

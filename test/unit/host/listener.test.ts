@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClientSocket } from '../../../src/core/ports.ts'
 import type { ClientEvents, HostedNode } from '../../../src/host/hosted_node.ts'
 import { Loop } from '../../../src/host/loop.ts'
-import { listenClients } from '../../../src/host/sockets/listener.ts'
+import { listenClients } from '../../../src/host/sockets/runtime.ts'
 import { OneNode } from '../../support/one_node.ts'
 import { assert, suite } from '../../support/suite.ts'
 

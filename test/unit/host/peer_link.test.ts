@@ -2,7 +2,8 @@
 import type { OperatorFault } from '../../../src/base/fault.ts'
 import { LIMITS } from '../../../src/base/limits.ts'
 import { PeerLink, searchMs } from '../../../src/host/link/peer_link.ts'
-import { loadPipes, type Pipe, type Pipes, REFUSED } from '../../../src/host/sockets/pipe.ts'
+import { type Pipe, type Pipes, REFUSED } from '../../../src/host/sockets/pipe.ts'
+import { loadPipes } from '../../../src/host/sockets/runtime.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('peer link')
