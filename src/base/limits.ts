@@ -20,6 +20,10 @@ export const LIMITS = {
   topicLevelsMax: 128,
   /** Topic names whose routes are remembered; above it all are forgotten and found anew. */
   topicNamesMax: 100_000,
+  /** ... and their bytes. */
+  topicNamesBytesMax: 64 * MIB,
+  /** Sessions that remembered routes lead to, of all topics together, some 200 bytes each; above it all routes are found anew. */
+  routedTargetsMax: 250_000,
   /** Subscriptions of one session. */
   subscriptionsPerSessionMax: 10_000,
   /** Publishers that one shared subscription remembers the member of (strategy sticky); it then forgets them all. */
@@ -71,7 +75,7 @@ export const LIMITS = {
   // ---- queues
   /** Messages waiting for one session, beside those under way. */
   queuedMessagesMax: 100_000,
-  /** Bytes of payload and properties waiting for one session. */
+  /** Bytes of payload, properties and topic name waiting for one session. */
   queuedBytesMax: 256 * MIB,
   /** Bytes kept for all sessions of a node, each message once; above it publishers are paused, a quarter above it nothing more is queued. */
   queuedBytesTotalMax: 1024 * MIB,
@@ -93,8 +97,11 @@ export const LIMITS = {
   // ---- retained
   /** Topics with a retained message, on both nodes alike; some 600 bytes each beside the next limit. */
   retainedMessagesMax: 1_000_000,
-  /** Bytes of payload and properties of all retained messages. */
+  /** Bytes of payload, properties and topic name of all retained messages. */
   retainedBytesMax: 1024 * MIB,
+  /** Topics whose deletion is remembered for a peer that may come back with their value, and their bytes; above it the oldest are forgotten. */
+  deletedRetainedMax: 100_000,
+  deletedRetainedBytesMax: 64 * MIB,
   // ---- connections
   connectionsMax: 1_000_000,
   /** Seconds: 0xFFFFFFFF never expires, as the standard has it. */
@@ -108,6 +115,10 @@ export const LIMITS = {
   frameBatchBytes: 64 * KIB,
   /** Bytes at which a group is closed at the next packet boundary. */
   groupBytes: 64 * KIB,
+  /** Bytes above which one turn becomes several groups: a packet may ask for much, and a link must carry a group within its patience. */
+  groupBytesMost: 1 * MIB,
+  /** Bytes of messages in one op about a session's queue. */
+  opBytesMax: 1 * MIB,
   /** Bytes handed to the link's socket and not yet sent; above it frames wait in our own order. */
   linkBacklogBytesMax: 1 * MIB,
   /** Bytes of unacknowledged groups kept for resending; above it publishers are paused. */
@@ -116,6 +127,8 @@ export const LIMITS = {
   ringGroupsMax: 200_000,
   /** Topics and publishers a stream remembers by number; further ones cross it in full. */
   streamNamesMax: 65_536,
+  /** UTF-16 units of such a name, or the table could take gigabytes; longer ones cross in full. */
+  streamNameLengthMax: 256,
   /** Claims under way at once; the next CONNECT is told Server busy. */
   claimsMax: 65_536,
   /** Past tokens kept per session; a longer fork is merged instead of fast-forwarded. */

@@ -1,6 +1,5 @@
 // Drain: what a node does after a batch of events, in the order of DESIGN.md: timers, what is released, what may be sent; then one
 // group, one frame, one flush, one write each. Knows nothing of what the events were.
-import { HLC_TICKS_PER_MS } from '../base/brand.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Connection } from '../connection/connection.ts'
 import { pump } from '../connection/send.ts'
@@ -86,7 +85,7 @@ export class Drainer {
     const { retained } = node
     if (retained.remember && node.pairing.mode === 'SYNC' && node.now - this.forgotAt > LIMITS.willMaxHoldMs) {
       this.forgotAt = node.now
-      retained.forgetDeleted((node.wall - LIMITS.willMaxHoldMs) * HLC_TICKS_PER_MS)
+      retained.forgetDeleted(node.now - LIMITS.willMaxHoldMs)
     }
   }
 

@@ -57,7 +57,7 @@ export class BrokerNode implements Broker {
   now: number
   wall: number
   readonly boot: BootId
-  readonly topics = new TopicTable(LIMITS.topicNamesMax)
+  readonly topics = new TopicTable(LIMITS.topicNamesMax, LIMITS.topicNamesBytesMax)
   readonly journal: Journal
   readonly sessions: Sessions
   readonly retained: Retained
@@ -139,7 +139,7 @@ export class BrokerNode implements Broker {
     this.hlc = Math.floor(wall) * HLC_TICKS_PER_MS
     this.journal = new Journal(1 + (image?.messages.reduce((max, m) => Math.max(max, m.id), 0) ?? 0))
     this.sessions = new Sessions(this.journal)
-    this.retained = new Retained(this.journal)
+    this.retained = new Retained(this.journal, () => this.now)
     this.retained.remember = config.paired
     this.presences = new Presences(this)
     this.router = new Router(this)

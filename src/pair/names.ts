@@ -1,5 +1,5 @@
 // Names: topics and publishers that have crossed the stream once and cross it as a number from then on. Both ends count alike,
-// because a stream's groups are made and applied in one order. Knows no ops.
+// because a stream's groups are made and applied in one order; neither counts long ones. Knows no ops.
 import { PeerFault } from '../base/fault.ts'
 import { LIMITS } from '../base/limits.ts'
 
@@ -11,7 +11,8 @@ export class SentNames {
   refer(name: string): string | number {
     const number = this.numbers.get(name)
     if (number !== undefined) return number
-    if (this.numbers.size < LIMITS.streamNamesMax) this.numbers.set(name, this.numbers.size)
+    if (this.numbers.size < LIMITS.streamNamesMax && name.length <= LIMITS.streamNameLengthMax)
+      this.numbers.set(name, this.numbers.size)
     return name
   }
 
@@ -31,7 +32,7 @@ export class HeardNames {
       if (name === undefined) throw new PeerFault('a name was never told')
       return name
     }
-    if (this.names.length < LIMITS.streamNamesMax) this.names.push(ref)
+    if (this.names.length < LIMITS.streamNamesMax && ref.length <= LIMITS.streamNameLengthMax) this.names.push(ref)
     return ref
   }
 

@@ -6,7 +6,7 @@ import { Deque } from '../base/deque.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Message } from '../session/message.ts'
 import type { Session } from '../session/session.ts'
-import { encodeGroup, writeOps } from '../wire/peer_codec.ts'
+import { encodeGroups, writeOps } from '../wire/peer_codec.ts'
 import type { Op, PickWire, TargetWire } from '../wire/peer_message.ts'
 import { SentNames } from './names.ts'
 
@@ -35,6 +35,8 @@ export type Forward = {
   /** Sessions of the peer that keep it here until it is acknowledged; null: none. */
   readonly keepers: readonly Session[] | null
 }
+
+const NO_FORWARDS: readonly Forward[] = []
 
 export class OutStream {
   /** 0: closed, nothing is numbered. New at each full synchronisation. */
@@ -78,14 +80,22 @@ export class OutStream {
     return this.ringBytes < LIMITS.ringBytesMax / 4 && this.ring.length < LIMITS.ringGroupsMax / 2
   }
 
-  /** @param applied the peer's last group applied when this one was closed */
+  /**
+   * The ops of a turn: one group, or more where one would be too large for a frame.
+   * @param applied the peer's last group applied when the turn ended
+   * @returns the number of the (last) group
+   */
   append(ops: readonly Op[], turn: number, applied: number, forwards: readonly Forward[]): number {
     assert(this.id > 0, 'stream is open')
-    const bytes = encodeGroup(ops)
-    const lsn = this.next++
-    this.ring.push({ lsn, turn, bytes, applied, forwards })
-    this.ringBytes += bytes.length
-    return lsn
+    const groups = encodeGroups(ops)
+    for (let i = 0; i < groups.length; i++) {
+      const bytes = groups[i] as Uint8Array
+      // What the peer was to route is known until it has all of the turn.
+      const rest = i === groups.length - 1 ? forwards : NO_FORWARDS
+      this.ring.push({ lsn: this.next++, turn, bytes, applied, forwards: rest })
+      this.ringBytes += bytes.length
+    }
+    return this.next - 1
   }
 
   /** @returns the groups that are let go */

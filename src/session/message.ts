@@ -18,7 +18,7 @@ export class Message {
   /** Monotonic milliseconds after which it is not delivered any more; Infinity: never. */
   readonly expiresAt: number
   readonly publisher: string
-  /** Bytes of payload and properties: what a bound in bytes counts. */
+  /** Bytes of payload, properties and topic name: what a bound in bytes counts. */
   readonly bytes: number
   /** Queue entries, shadows and retained topics that refer to it. */
   refs = 0
@@ -49,7 +49,7 @@ export class Message {
     this.props = props
     this.expiresAt = expiresAt
     this.publisher = publisher
-    this.bytes = payload.length + (props === null ? 0 : props.length)
+    this.bytes = payload.length + topic.bytes.length + (props === null ? 0 : props.length)
   }
 
   same(other: Message): boolean {

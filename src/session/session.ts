@@ -106,6 +106,8 @@ export class Session {
   shadowBytes = 0
   /** Monotonic ms at which the log was told last that its queue is full. */
   fullToldAt = Number.NEGATIVE_INFINITY
+  /** ... at which all of its queue was looked at for expired messages last. */
+  purgedAt = Number.NEGATIVE_INFINITY
   /**
    * Forwarded to the owner and not acknowledged, where the publisher's QoS 2 identifier is on this disk: without them, a repetition
    * after both nodes lost power would be taken for done (pair/DESIGN.md). On disk they are shadows.

@@ -31,13 +31,16 @@ export class TopicRef {
 /** Two refs of one name may exist once the table has started over: compare names, not refs. */
 export class TopicTable {
   private readonly namesMax: number
+  private readonly bytesMax: number
+  private bytes = 0
   private refs = new Map<string, TopicRef>()
   /** The last name seen with each hash: decoding costs 5 times a hash on JavaScriptCore and 15 times on V8 (measured). */
   private byHash = new Map<number, TopicRef>()
 
-  /** @param namesMax number of names above which the table forgets them all; refs in use elsewhere stay good */
-  constructor(namesMax: number) {
+  /** @param namesMax, bytesMax names, and their bytes, above which the table forgets them all; refs in use elsewhere stay good */
+  constructor(namesMax: number, bytesMax: number) {
     this.namesMax = namesMax
+    this.bytesMax = bytesMax
   }
 
   intern(name: string): TopicRef {
@@ -60,10 +63,12 @@ export class TopicTable {
   }
 
   private add(name: string, bytes: Uint8Array): TopicRef {
-    if (this.refs.size >= this.namesMax) {
+    if (this.refs.size >= this.namesMax || this.bytes + bytes.length > this.bytesMax) {
       this.refs = new Map()
       this.byHash = new Map()
+      this.bytes = 0
     }
+    this.bytes += bytes.length
     const ref = new TopicRef(name, bytes)
     this.refs.set(name, ref)
     return ref

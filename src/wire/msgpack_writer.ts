@@ -16,7 +16,12 @@ export function writeValue(w: ByteWriter, value: Packable): void {
 }
 
 function writeArray(w: ByteWriter, items: readonly Packable[]): void {
-  const { length } = items
+  writeArrayHeader(w, items.length)
+  for (let i = 0; i < items.length; i++) writeValue(w, items[i] as Packable)
+}
+
+/** What stands before the values of an array. */
+export function writeArrayHeader(w: ByteWriter, length: number): void {
   if (length < 16) w.u8(0x90 | length)
   else if (length < 0x1_0000) {
     w.u8(0xdc)
@@ -25,7 +30,6 @@ function writeArray(w: ByteWriter, items: readonly Packable[]): void {
     w.u8(0xdd)
     w.u32(length)
   }
-  for (let i = 0; i < length; i++) writeValue(w, items[i] as Packable)
 }
 
 function writeInteger(w: ByteWriter, n: number): void {

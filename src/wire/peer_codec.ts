@@ -4,12 +4,13 @@ import { assert } from '../base/assert.ts'
 import { ByteWriter, NO_BYTES } from '../base/bytes.ts'
 import { PeerFault } from '../base/fault.ts'
 import { LIMITS } from '../base/limits.ts'
-import { type Packable, writeValue } from './msgpack_writer.ts'
+import { type Packable, writeArrayHeader, writeValue } from './msgpack_writer.ts'
 import { checkFrame } from './peer_check.ts'
 import { type Frame, FrameKind, type Op } from './peer_message.ts'
 
+const KIB = 1024
 const DEPTH_MAX = 16
-const encoder = new Encoder({ maxDepth: DEPTH_MAX, initialBufferSize: 64 * 1024 })
+const encoder = new Encoder({ maxDepth: DEPTH_MAX, initialBufferSize: 64 * KIB })
 const decoder = new Decoder({
   maxStrLength: LIMITS.packetBytesMax,
   maxBinLength: LIMITS.frameBytesMax,
@@ -38,14 +39,34 @@ function boundArrays(of: Decoder): void {
   }
 }
 
-const group = new ByteWriter(64 * 1024)
+const SCRATCH_BYTES = 64 * KIB
+const header = new ByteWriter(8)
+const body = new ByteWriter(SCRATCH_BYTES)
 
-/** One group of ops, encoded: an owned copy. */
-export function encodeGroup(ops: readonly Op[]): Uint8Array {
-  group.clear()
-  writeValue(group, ops as readonly Packable[])
-  const bytes = group.take()
-  if (group.buf.length > LIMITS.frameBytesMax / 16) group.buf = new Uint8Array(64 * 1024)
+/** Ops as groups, encoded: one, or as many as it takes that none is much larger than `bytesMax`. Owned copies. */
+export function encodeGroups(ops: readonly Op[], bytesMax: number = LIMITS.groupBytesMost): Uint8Array[] {
+  const groups: Uint8Array[] = []
+  let first = 0
+  for (let i = 0; i < ops.length; i++) {
+    writeValue(body, ops[i] as readonly Packable[])
+    if (body.length < bytesMax) continue
+    groups.push(takeGroup(i + 1 - first))
+    first = i + 1
+  }
+  if (first < ops.length || groups.length === 0) groups.push(takeGroup(ops.length - first))
+  if (body.buf.length > LIMITS.frameBytesMax / 16) body.buf = new Uint8Array(SCRATCH_BYTES)
+  return groups
+}
+
+function takeGroup(count: number): Uint8Array {
+  header.clear()
+  writeArrayHeader(header, count)
+  const bytes = new Uint8Array(header.length + body.length)
+  bytes.set(header.view())
+  bytes.set(body.view(), header.length)
+  body.clear()
+  // Here, not at the peer: that one could only drop the link, and be sent the same again.
+  assert(bytes.length + SCRATCH_BYTES <= LIMITS.frameBytesMax, 'a group fits into a frame')
   return bytes
 }
 

@@ -41,7 +41,7 @@ export const COUNTERS: Readonly<Record<string, string>> = {
   wills_published: 'wills published',
 
   dropped_expired: 'their Message Expiry Interval was over',
-  dropped_link_busy: 'QoS 0, the link to the peer did not keep up',
+  dropped_link_busy: 'QoS 0, the link to the peer was gone or did not keep up',
   dropped_memory_full: 'the node kept more for its sessions than it may',
   dropped_dealt_full: 'left by a session that ended with more than one group of changes takes',
   dropped_no_member: 'no member of the shared subscription could take it',

@@ -29,12 +29,14 @@ function addHoldings(node: BrokerNode): void {
   gauge('shared_subscriptions', 'of these, shared ones', () => sessions.sharedCount)
   gauge('shared_groups', 'shared subscriptions that have members here or at the peer', () => sessions.groups.size)
   gauge('queued_messages', 'messages in all queues', () => sessions.queuedMessages)
-  gauge('queued_bytes', 'bytes of payload and properties in all queues', () => sessions.queuedBytes)
+  gauge('queued_bytes', 'bytes of payload, properties and topic names in all queues', () => sessions.queuedBytes)
   gauge('inflight_messages', 'messages that connected clients have not acknowledged', () => inflightOf(node))
   gauge('retained_messages', 'retained messages', () => retained.count)
-  gauge('retained_bytes', 'bytes of payload and properties of retained messages', () => retained.bytes)
+  gauge('retained_bytes', 'bytes of payload, properties and topic names of retained messages', () => retained.bytes)
+  const forgotten = 'deletions of retained messages forgotten early: too many to remember for a peer that is away'
+  metrics.counter('retained_deletions_forgotten', forgotten, () => retained.forgotten)
   gauge('stored_messages', 'messages held for queues and as retained ones, each once', () => journal.heldMessages)
-  gauge('stored_bytes', 'bytes of payload and properties of these', () => journal.heldBytes)
+  gauge('stored_bytes', 'bytes of payload, properties and topic names of these', () => journal.heldBytes)
   gauge('kept_bytes', 'memory that messages for sessions take, about', () => node.queues.keptBytes)
 }
 

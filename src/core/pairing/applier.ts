@@ -236,9 +236,9 @@ export class Applier {
   /** pair.md H43: until the peer is known to have a session, keep what it forwarded and nobody matched. */
   private holdForGranted(message: Message, targets: PubOp[9]): void {
     const { node } = this
+    const served = new Set(targets?.map(([client]) => client))
     for (const session of node.router.replicasWanting(message.topic)) {
-      if (!node.grants.holds.has(session.clientId)) continue
-      if (targets?.some((t) => t[0] === session.clientId)) continue
+      if (!node.grants.holds.has(session.clientId) || served.has(session.clientId)) continue
       const want = node.router.wanted(session, message)
       if (want !== null) node.router.keep(session, message, want, null)
     }

@@ -24,6 +24,11 @@ export function messageToWire(m: Message, now: number): MessageWire {
   return [m.origin, m.seq, m.hlc, m.topic.name, m.payload, flags, m.props, msLeft(m, now), m.publisher]
 }
 
+/** What a message takes in an op, about. */
+export function wireBytes(w: MessageWire): number {
+  return 64 + w[3].length + w[4].length + (w[6] === null ? 0 : w[6].length)
+}
+
 /** Copies payload and properties: the frame is borrowed. */
 export function messageFromWire(w: MessageWire, topics: TopicTable, now: number): Message {
   return new Message(

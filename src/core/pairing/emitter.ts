@@ -1,12 +1,18 @@
 // Emitter: turns changes of what this node owns into ops for the peer, one group a turn. While no stream is open it only
 // counts versions. Knows nothing of frames.
 
+import { LIMITS } from '../../base/limits.ts'
+import { piecesOf } from '../../base/pieces.ts'
 import type { Forward } from '../../pair/out_stream.ts'
 import type { Entry } from '../../session/queue.ts'
 import type { Session } from '../../session/session.ts'
 import { NO_ENTRIES, NO_NUMBERS } from '../../session/session.ts'
 import type { BounceOp, DealOp, EnqItemWire, Op, PubOp } from '../../wire/peer_message.ts'
 import { OpKind } from '../../wire/peer_message.ts'
+import { wireBytes } from './convert.ts'
+
+/** What one of a publish's targets takes in its op, about. */
+const TARGET_BYTES = 32
 
 export class Emitter {
   /** A stream is open: ops are made. */
@@ -66,6 +72,7 @@ export class Emitter {
     if (!this.on) return
     this.emit(op)
     this.bytes += payload.length
+    if (op[0] === OpKind.pub && op[9] !== null) this.bytes += op[9].length * TARGET_BYTES
     if (forward !== null) this.forwards.push(forward)
   }
 
@@ -78,17 +85,17 @@ export class Emitter {
     if (items === undefined) this.enqueued.set(session, [item])
     else items.push(item)
     this.count++
-    const message = item[4]
-    this.bytes += typeof message === 'number' ? 16 : 32 + message[4].length
+    this.bytes += bytesOf(item)
   }
 
   private flushEnqueued(): void {
     const all = this.enqueued
     this.enqueued = new Map()
-    for (const [session, items] of all) {
-      session.ver++
-      this.push([OpKind.enq, session.clientId, session.tag, items])
-    }
+    for (const [session, items] of all)
+      for (const part of this.bytes > LIMITS.opBytesMax ? piecesOf(items, bytesOf, LIMITS.opBytesMax) : [items]) {
+        session.ver++
+        this.push([OpKind.enq, session.clientId, session.tag, part])
+      }
   }
 
   /** A sent mark that outputs hang on: the first QoS 2 PUBLISH, PUBREL. */
@@ -280,4 +287,10 @@ export class Emitter {
     this.on = false
     this.snapshot = 0
   }
+}
+
+/** What an entry takes in an op, about. */
+function bytesOf(item: EnqItemWire): number {
+  const message = item[4]
+  return typeof message === 'number' ? 16 : 32 + wireBytes(message)
 }

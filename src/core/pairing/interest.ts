@@ -1,5 +1,7 @@
 // Interest: what sessions without expiry want, told to the peer: their filters as one set, so that it forwards what somebody here
 // wants and nothing else; shared ones member by member, so that it can pick. Sessions with expiry need none: the peer has them.
+import { LIMITS } from '../../base/limits.ts'
+import { piecesOf } from '../../base/pieces.ts'
 import { Session, Subscription } from '../../session/session.ts'
 import { InterestCount } from '../../topic/interest.ts'
 import { isShared, isSys } from '../../topic/name.ts'
@@ -43,13 +45,15 @@ export class Interest {
 
   /** A stream begins: the peer knows nothing. */
   tellAll(): void {
-    this.tell([...this.own.filters()], [])
+    const filters = [...this.own.filters()]
+    for (const piece of piecesOf(filters, (filter) => 8 + filter.length, LIMITS.opBytesMax)) this.tell(piece, [])
     const all: PickWire[] = []
     for (const session of this.node.sessions.byClient.values()) {
       if (session.durable) continue
       for (const { filter, shared } of session.subscriptions.values()) if (shared) all.push([filter, session.clientId])
     }
-    this.tellMembers(all, [])
+    const bytesOf = ([filter, client]: PickWire): number => 8 + filter.length + client.length
+    for (const piece of piecesOf(all, bytesOf, LIMITS.opBytesMax)) this.tellMembers(piece, [])
   }
 
   private tell(add: string[], del: string[]): void {

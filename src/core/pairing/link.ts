@@ -79,7 +79,7 @@ export class Link {
     pairing.join.led = false
     pairing.lostAt = node.now
     this.failedDials = 0
-    node.router.qos0 = []
+    this.dropQos0()
     node.ports.log.event('link_lost', { peer: pairing.peerName, why, mode: pairing.mode })
     pairing.linkLost()
   }
@@ -109,7 +109,7 @@ export class Link {
     const { node, pairing, frames } = this
     if (!this.up) {
       frames.clear()
-      return
+      return this.dropQos0()
     }
     pairing.hello.send()
     const { link } = node.ports
@@ -125,16 +125,26 @@ export class Link {
       if (stream.ackDue && !out.unsent && !node.emitter.hasOps) this.sendAck()
       const { qos0 } = node.router
       if (qos0.length > 0) {
-        if (room > 0) this.send([FrameKind.qos0, qos0])
-        else node.metrics.add('dropped_link_busy', qos0.length / 6)
+        if (room > 0) {
+          this.send([FrameKind.qos0, qos0])
+          node.router.qos0 = []
+        }
       }
     }
-    node.router.qos0 = []
+    this.dropQos0()
     if (frames.length === 0) return
     node.metrics.add('link_bytes_out', frames.length)
     link.send(frames.view())
     if (frames.buf.length > 4 * LIMITS.frameBatchBytes) frames.buf = new Uint8Array(4096)
     frames.clear()
+  }
+
+  /** What no frame has taken by now is not kept. */
+  private dropQos0(): void {
+    const { router, metrics } = this.node
+    if (router.qos0.length === 0) return
+    metrics.add('dropped_link_busy', router.qos0.length / 6)
+    router.qos0 = []
   }
 
   private sendAck(): void {

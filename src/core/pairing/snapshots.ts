@@ -19,6 +19,7 @@ import {
   messageToWire,
   tokenFromWire,
   tokenToWire,
+  wireBytes,
 } from './convert.ts'
 
 type Source = {
@@ -106,18 +107,18 @@ export class Snapshots {
         return false
       }
       case 'retained': {
-        const slice = source.retained.next(LIMITS.snapshotItemsPerStep)
-        if (slice.length === 0) {
-          source.stage = 'end'
-          return false
+        const items: RetainedWire[] = []
+        let bytes = 0
+        while (items.length < LIMITS.snapshotItemsPerStep && bytes < LIMITS.snapshotBytesPerStep) {
+          const [next] = source.retained.next(1)
+          if (next === undefined) break
+          const [topic, { message, hlc, node: origin }] = next
+          const wire = message === null ? null : messageToWire(message, node.now)
+          items.push([topic, wire, hlc, origin])
+          bytes += topic.length + (wire === null ? 0 : wireBytes(wire))
         }
-        const items: RetainedWire[] = slice.map(([topic, item]) => [
-          topic,
-          item.message === null ? null : messageToWire(item.message, node.now),
-          item.hlc,
-          item.node,
-        ])
-        node.emitter.emit([OpKind.snapRetained, items])
+        if (items.length === 0) source.stage = 'end'
+        else node.emitter.emit([OpKind.snapRetained, items])
         return false
       }
       case 'end':
@@ -150,7 +151,7 @@ export class Snapshots {
       return
     }
     node.emitter.emit(op)
-    for (const item of op[3]) node.emitter.bytes += item[4][4].length + 64
+    for (const item of op[3]) node.emitter.bytes += wireBytes(item[4])
   }
 
   // ---- follower
@@ -254,7 +255,7 @@ export function nextPart(walk: Walk, now: number): SnapPartOp | null {
     const e = session.queue.get(walk.pos)
     if (e === null || e.passing) continue
     queue.push(entryToWire(e, now))
-    bytes += e.message.payload.length + 64
+    bytes += e.message.bytes + 64
   }
   return queue.length === 0 ? null : [OpKind.snapPart, session.clientId, session.tag, queue]
 }

@@ -67,9 +67,10 @@ export class Solo {
   private keep(forward: Forward): void {
     const { router, shares } = this.node
     const { message, routed, targets } = forward
+    const served = new Set(targets?.map(([client]) => client))
     if (routed)
       for (const session of router.replicasWanting(message.topic)) {
-        if (targets?.some((t) => t[0] === session.clientId)) continue
+        if (served.has(session.clientId)) continue
         const want = router.wanted(session, message)
         if (want !== null) router.shadow(session, message, want, null)
       }

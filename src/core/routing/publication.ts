@@ -66,7 +66,8 @@ export class Publication {
 
   /** As Message.bytes. */
   get bytes(): number {
-    return this.payloadEnd - this.payloadStart + (this.props === null ? 0 : this.props.length)
+    const { topic, props } = this
+    return this.payloadEnd - this.payloadStart + topic.bytes.length + (props === null ? 0 : props.length)
   }
 
   get isKept(): boolean {

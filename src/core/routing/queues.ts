@@ -60,7 +60,7 @@ export class Queues {
     const { node } = this
     const { config } = node
     if (session.queue.expiresAt <= node.now) {
-      this.purge(session)
+      this.dropExpired(session)
       if (!this.full(session, bytes)) return true
     }
     this.tell(session)
@@ -73,6 +73,28 @@ export class Queues {
     }
     if (config.queueFull === 'disconnect') this.disconnect(session)
     return this.refused()
+  }
+
+  /** Of a full queue: what has expired at its front, and now and then all of it, or each message would cost a walk along it. */
+  private dropExpired(session: Session): void {
+    const { now, metrics } = this.node
+    const { queue } = session
+    for (let e = queue.nextWaiting(); e !== null && e.message.expiresAt <= now; e = queue.nextWaiting()) {
+      metrics.add('dropped_expired')
+      this.drop(session, e)
+    }
+    if (now - session.purgedAt >= LIMITS.expirySweepMs) this.purge(session)
+  }
+
+  /** A queue that is full already and makes no room: for messages that come by the thousand. Told and counted. */
+  refuses(session: Session, message: Message): boolean {
+    const { node } = this
+    const { waiting, expiresAt } = session.queue
+    const { queueFull, queuedMessagesMax } = node.config
+    if (queueFull !== 'drop-newest' || waiting < queuedMessagesMax || expiresAt <= node.now) return false
+    this.tell(session)
+    this.lost(session.clientId, message.payload)
+    return !this.refused()
   }
 
   /** One line a minute and session: which one does not keep up. */
@@ -193,6 +215,7 @@ export class Queues {
   private purge(session: Session): void {
     const { now, metrics } = this.node
     const { queue } = session
+    session.purgedAt = now
     let next = Number.POSITIVE_INFINITY
     for (const entry of queue) {
       if (entry.state !== 0) continue

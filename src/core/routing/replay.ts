@@ -19,11 +19,12 @@ export function replayRetained(node: BrokerNode, session: Session, filter: strin
     if (message === null || message.expiresAt <= node.now) return
     if (sub.noLocal && message.publisher === session.clientId) return
     const qos = sub.qos < message.qos ? sub.qos : message.qos
+    // More than the socket takes at once waits in the queue: nobody subscribes too fast for what is there already.
+    const waits = qos === 0 && c !== null && c.outBytes > LIMITS.outBytesPumpMax
+    if ((qos > 0 || waits) && node.queues.refuses(session, message)) return
     const ids = sub.id === 0 ? null : [sub.id] // [MQTT-3.3.4-3]
     pub.from(message, expiryLeft(message, node.now))
     delivery.begin()
-    // More than the socket takes at once waits in the queue: nobody subscribes too fast for what is there already.
-    const waits = qos === 0 && c !== null && c.outBytes > LIMITS.outBytesPumpMax
     const entry = waits
       ? delivery.queue(session, 0, true, ids, 0, null)
       : delivery.deliver(session, qos, true, ids, 0, false, null) // [MQTT-3.3.1-8]

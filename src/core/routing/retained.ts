@@ -1,5 +1,6 @@
 // Retained: one logical map over both nodes: the last value by hybrid clock wins. Knows no connections.
 import type { BootId, Hlc } from '../../base/brand.ts'
+import { LIMITS } from '../../base/limits.ts'
 import { Timers } from '../../base/timers.ts'
 import type { Journal, RetainedItem } from '../../session/journal.ts'
 import type { Message } from '../../session/message.ts'
@@ -17,10 +18,17 @@ export class Retained {
   remember = true
   /** A snapshot is being taken: what this node alone knew was never promised, the leader's word stands. */
   following = false
-  private readonly deleted = new Set<string>()
+  /** Deleted topics that are remembered, with the monotonic ms of it, the oldest first; and their bytes, about. */
+  private readonly deleted = new Map<string, number>()
+  private deletedBytes = 0
+  /** Deletions that had to be forgotten early: the peer may bring such a topic's value back. */
+  forgotten = 0
+  private readonly now: () => number
 
-  constructor(journal: Journal) {
+  /** @param now monotonic ms */
+  constructor(journal: Journal, now: () => number) {
     this.journal = journal
+    this.now = now
   }
 
   /**
@@ -40,13 +48,28 @@ export class Retained {
       this.journal.hold(message)
     }
     if (old?.message) this.journal.release(old.message)
-    if (message === null && this.remember) this.deleted.add(topic)
-    else this.deleted.delete(topic)
     if (message === null && !this.remember) this.tree.delete(topic)
     else this.tree.set(topic, { message, hlc, node, stored: old?.stored ?? false })
     this.noteExpiry(topic, message)
     this.journal.retainedTopic(topic)
+    if (message !== null) this.undelete(topic)
+    else if (this.remember) this.noteDeleted(topic)
     return true
+  }
+
+  private noteDeleted(topic: string): void {
+    this.undelete(topic)
+    this.deleted.set(topic, this.now())
+    this.deletedBytes += topic.length
+    const { deletedRetainedMax, deletedRetainedBytesMax } = LIMITS
+    while (this.deleted.size > deletedRetainedMax || this.deletedBytes > deletedRetainedBytesMax) {
+      this.drop(this.deleted.keys().next().value as string)
+      this.forgotten++
+    }
+  }
+
+  private undelete(topic: string): void {
+    if (this.deleted.delete(topic)) this.deletedBytes -= topic.length
   }
 
   private noteExpiry(topic: string, message: Message | null): void {
@@ -68,16 +91,16 @@ export class Retained {
       this.count--
       this.bytes -= item.message.bytes
       this.journal.release(item.message)
-      this.deleted.add(topic)
       this.tree.set(topic, { ...item, message: null })
       this.journal.retainedTopic(topic)
+      this.noteDeleted(topic)
     }
     return n
   }
 
   drop(topic: string): void {
     const old = this.tree.delete(topic)
-    this.deleted.delete(topic)
+    this.undelete(topic)
     if (this.expiring.size > 0) this.expiring.clear(topic)
     if (old === undefined) return
     if (old.message !== null) {
@@ -88,8 +111,11 @@ export class Retained {
     this.journal.retainedTopic(topic)
   }
 
-  /** Both nodes hold the same: deletions older than this need not be remembered any longer. */
+  /** Both nodes hold the same: deletions from before this need not be remembered any longer. @param before monotonic ms */
   forgetDeleted(before: number): void {
-    for (const topic of this.deleted) if ((this.tree.get(topic)?.hlc ?? 0) < before) this.drop(topic)
+    for (const [topic, at] of this.deleted) {
+      if (at >= before) return
+      this.drop(topic)
+    }
   }
 }

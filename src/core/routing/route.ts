@@ -1,5 +1,6 @@
 // Route: who wants the messages of one topic, found once and remembered with it until a subscription changes. Knows nothing of
 // what is sent.
+import { LIMITS } from '../../base/limits.ts'
 import type { Session, Subscription } from '../../session/session.ts'
 import type { Filed } from '../../session/sessions.ts'
 import { ShareGroup } from '../../topic/share_group.ts'
@@ -28,6 +29,9 @@ export type Route = {
 export class Routes {
   private readonly node: BrokerNode
   private readonly found: Filed[] = []
+  /** Topics that remember a route, and what all those weigh. */
+  private cached: TopicRef[] = []
+  private weight = 0
 
   constructor(node: BrokerNode) {
     this.node = node
@@ -56,9 +60,27 @@ export class Routes {
     }
     const targets: Target[] = []
     for (const [session, subs] of bySession) targets.push(targetOf(session, subs) as Target)
-    topic.route = { targets, interest, groups } satisfies Route
+    const route: Route = { targets, interest, groups }
+    this.remember(topic, route)
     topic.version = tree.version
-    return topic.route as Route
+    return route
+  }
+
+  /** Many topics with many subscribers each would be their product. */
+  private remember(topic: TopicRef, route: Route): void {
+    const before = topic.route as Route | null
+    if (before === null) this.cached.push(topic)
+    else this.weight -= 1 + before.targets.length
+    this.weight += 1 + route.targets.length
+    topic.route = route
+    if (this.weight <= LIMITS.routedTargetsMax) return
+    for (const each of this.cached) {
+      if (each === topic) continue
+      each.route = null
+      each.version = -1
+    }
+    this.cached = [topic]
+    this.weight = 1 + route.targets.length
   }
 }
 

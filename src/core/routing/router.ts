@@ -278,10 +278,10 @@ export class Router {
     const route = this.routes.of(message.topic)
     pub.from(message, expiryLeft(message, node.now))
     delivery.begin()
+    const served = exclude === null ? null : new Set(exclude.map(([client]) => client))
     for (const t of route.targets) {
       const { session } = t
-      if (!session.mine) continue
-      if (exclude?.some((x) => x[0] === session.clientId)) continue
+      if (!session.mine || served?.has(session.clientId)) continue
       const target =
         t.noLocal && session.clientId === message.publisher ? targetOf(session, t.subscriptions, message.publisher) : t
       if (target === null) continue

@@ -9,7 +9,7 @@ import { randomTopic } from './random.ts'
 const test = suite('topic/topics')
 
 test('intern and internBytes give one ref per name', () => {
-  const table = new TopicTable(10)
+  const table = new TopicTable(10, 1000)
   const ref = table.intern('温/a')
   assert.is(ref.name, '温/a')
   assert.equal(ref.bytes, utf8('温/a'))
@@ -24,7 +24,7 @@ test('intern and internBytes give one ref per name', () => {
 })
 
 test('internBytes keeps a copy: the buffer may be overwritten', () => {
-  const table = new TopicTable(10)
+  const table = new TopicTable(10, 1000)
   const packet = utf8('a/b')
   const ref = table.internBytes(packet, 0, 3)
   packet.fill(0x78)
@@ -34,11 +34,11 @@ test('internBytes keeps a copy: the buffer may be overwritten', () => {
 
 test('internBytes keeps a byte order mark', () => {
   const bytes = utf8('\ufeffa')
-  assert.is(new TopicTable(10).internBytes(bytes, 0, bytes.length).name, '\ufeffa')
+  assert.is(new TopicTable(10, 1000).internBytes(bytes, 0, bytes.length).name, '\ufeffa')
 })
 
 test('[MQTT-1.5.4-1] internBytes gives a name nobody may publish to when the bytes are ill-formed', () => {
-  const table = new TopicTable(10)
+  const table = new TopicTable(10, 1000)
   const samples = [
     [0xff],
     [0x61, 0x80],
@@ -55,7 +55,7 @@ test('[MQTT-1.5.4-1] internBytes gives a name nobody may publish to when the byt
 })
 
 test('a full table starts over; refs in use stay good', () => {
-  const table = new TopicTable(3)
+  const table = new TopicTable(3, 1000)
   const first = table.intern('a')
   const bytes = utf8('a')
   for (const name of ['b', 'c']) table.intern(name)
@@ -70,7 +70,7 @@ test('a full table starts over; refs in use stay good', () => {
 
 test('a table of any size answers as if it had no bound', () => {
   const prng = new Prng(7)
-  const table = new TopicTable(20)
+  const table = new TopicTable(20, 1000)
   for (let i = 0; i < 5000; i++) {
     const name = randomTopic(prng)
     const bytes = utf8(`${'-'.repeat(i % 4)}${name}/tail`)
@@ -82,7 +82,7 @@ test('a table of any size answers as if it had no bound', () => {
 })
 
 test('internBytes tells names with equal hashes apart', () => {
-  const table = new TopicTable(10)
+  const table = new TopicTable(10, 1000)
   for (const name of ['costarring', 'liquid', 'costarring', 'liquid']) {
     const bytes = utf8(name)
     assert.is(table.internBytes(bytes, 0, bytes.length), table.intern(name))
@@ -90,7 +90,7 @@ test('internBytes tells names with equal hashes apart', () => {
 })
 
 test('sameBytes compares exactly the range', () => {
-  const ref = new TopicTable(1).intern('a/b')
+  const ref = new TopicTable(1, 1000).intern('a/b')
   const packet = utf8('xa/bx')
   assert.is(sameBytes(ref, packet, 1, 4), true)
   assert.is(sameBytes(ref, packet, 0, 3), false)

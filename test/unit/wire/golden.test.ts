@@ -7,7 +7,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { ByteWriter } from '../../../src/base/bytes.ts'
-import { decodeFrame, encodeGroup, writeFrame, writeOps } from '../../../src/wire/peer_codec.ts'
+import { decodeFrame, encodeGroups, writeFrame, writeOps } from '../../../src/wire/peer_codec.ts'
 import { type Frame, FrameKind, type Op, OpKind, type OpsFrame } from '../../../src/wire/peer_message.ts'
 import { type GoldenCase, readGolden, writeGolden } from '../../support/golden.ts'
 import { root } from '../../support/processes.ts'
@@ -30,13 +30,20 @@ const files: File[] = readdirSync(folder)
 
 /** A frame with its length, or a group of one op as it stands in an OPS frame. */
 function encode(what: string, value: unknown): Uint8Array {
-  if (what === 'op') return encodeGroup([value as Op])
+  if (what === 'op') return encodeGroups([value as Op])[0] as Uint8Array
   const w = new ByteWriter(64)
   const frame = value as Frame
   if (frame[0] !== FrameKind.ops) writeFrame(w, frame)
   else {
     const [, stream, first, groups, ack, durable] = frame as OpsFrame
-    writeOps(w, stream, first, groups.map(encodeGroup), ack, durable)
+    writeOps(
+      w,
+      stream,
+      first,
+      groups.flatMap((ops) => encodeGroups(ops)),
+      ack,
+      durable,
+    )
   }
   return w.take()
 }

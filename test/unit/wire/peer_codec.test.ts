@@ -5,7 +5,7 @@ import { Encoder } from '@msgpack/msgpack'
 import { ByteWriter } from '../../../src/base/bytes.ts'
 import { PeerFault } from '../../../src/base/fault.ts'
 import { LIMITS } from '../../../src/base/limits.ts'
-import { decodeFrame, encodeGroup, FrameReader, writeFrame, writeOps } from '../../../src/wire/peer_codec.ts'
+import { decodeFrame, encodeGroups, FrameReader, writeFrame, writeOps } from '../../../src/wire/peer_codec.ts'
 import { type Frame, FrameKind, OpKind } from '../../../src/wire/peer_message.ts'
 import { FRAMES, OPS } from '../../sim/frames.ts'
 import { fuzz } from '../../sim/fuzz_link.ts'
@@ -65,14 +65,21 @@ for (const [name, kind] of Object.entries(OpKind)) {
   if (ops.length > 0)
     test(`op ${name}: there and back in a group`, () => {
       const w = new ByteWriter(64)
-      writeOps(w, 2 ** 40, 2 ** 45, [encodeGroup(ops)], 7, 6)
+      writeOps(w, 2 ** 40, 2 ** 45, encodeGroups(ops), 7, 6)
       assert.equal(readAll(w.take()), [plain([FrameKind.ops, 2 ** 40, 2 ** 45, [ops], 7, 6])])
     })
 }
 
 test('an OPS frame written from encoded groups is the frame written whole', () => {
   const w = new ByteWriter(64)
-  writeOps(w, 1, 2, [encodeGroup(OPS), encodeGroup([]), encodeGroup([OPS[0]!])], 3, 4)
+  writeOps(
+    w,
+    1,
+    2,
+    [OPS, [], [OPS[0]!]].flatMap((ops) => encodeGroups(ops)),
+    3,
+    4,
+  )
   assert.equal(readAll(w.take()), [plain(FRAMES[1])])
 })
 
@@ -112,7 +119,7 @@ test('the largest packet a client may send fits through', () => {
   const payload = new Uint8Array(LIMITS.packetBytesMax - 10)
   const pub = [OpKind.pub, 1, 2, 't', payload, 0, null, -1, 'p', null, null, null] as const
   const w = new ByteWriter(64)
-  writeOps(w, 1, 1, [encodeGroup([pub])], 0, 0)
+  writeOps(w, 1, 1, encodeGroups([pub]), 0, 0)
   const bytes = w.take()
   let length = 0
   const reader = new FrameReader()
