@@ -139,6 +139,8 @@ export const LIMITS = {
   snapshotItemsPerStep: 50,
   /** Bytes put into the stream per snapshot step. */
   snapshotBytesPerStep: 32 * KIB,
+  /** Sessions that ended while the other node could not be told, remembered for when it comes back; above it the oldest are forgotten. */
+  endedSessionsMax: 100_000,
   // ---- the API's lists
   /** Rows of one answer, also where no `limit` is asked for: writing more of them would be felt by clients. */
   listRowsMax: 1_000,

@@ -56,6 +56,7 @@ export const COUNTERS: Readonly<Record<string, string>> = {
 
   merged_contained: 'nothing new',
   merged_diverged: 'queues joined',
+  merged_ended: 'ended on one side, not gone on with on the other',
   merged_possible_duplicates: 'queues joined with messages under way',
   merged_replaced: 'the other node knew more',
   merged_taken: 'not known here',

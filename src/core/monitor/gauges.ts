@@ -35,6 +35,8 @@ function addHoldings(node: BrokerNode): void {
   gauge('retained_bytes', 'bytes of payload, properties and topic names of retained messages', () => retained.bytes)
   const forgotten = 'deletions of retained messages forgotten early: too many to remember for a peer that is away'
   metrics.counter('retained_deletions_forgotten', forgotten, () => retained.forgotten)
+  const zombies = 'sessions ended alone and forgotten early: the peer may bring them back'
+  metrics.counter('session_ends_forgotten', zombies, () => node.owners.endings.forgotten)
   gauge('stored_messages', 'messages held for queues and as retained ones, each once', () => journal.heldMessages)
   gauge('stored_bytes', 'bytes of payload, properties and topic names of these', () => journal.heldBytes)
   gauge('kept_bytes', 'memory that messages for sessions take, about', () => node.queues.keptBytes)

@@ -2,7 +2,6 @@
 // other branch, which of two wins, and what the loser adds. Knows no frames; merge.ts brings the other side's sessions.
 import type { BootId } from '../../base/brand.ts'
 import { PeerFault } from '../../base/fault.ts'
-import { sameToken, type Token } from '../../base/identity.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { Entry } from '../../session/queue.ts'
 import { type Session, Shadow } from '../../session/session.ts'
@@ -12,19 +11,18 @@ import type { BrokerNode } from '../node.ts'
 import { lineageFromWire, messageFromWire, tokenFromWire } from '../pairing/convert.ts'
 import { headOf, installSession, nextPart, type Walk } from '../pairing/snapshots.ts'
 import type { Want } from '../routing/route.ts'
+import { type Branch, contained } from './branch.ts'
 import { append } from './promote.ts'
 
 /** In a head's field of ownership: the sender had the client until the two met. */
 export const CONNECTED = 2
-
-type Branch = {
-  readonly token: Token
-  readonly ver: number
-  readonly lineage: readonly { token: Token; forkVer: number }[]
-}
+/** ... the session has ended on the sender's side: nothing follows its head. */
+export const ENDED = 3
 
 export class Branches {
   private readonly node: BrokerNode
+  /** The client of the last session met, where that had ended here. */
+  private over: string | null = null
 
   constructor(node: BrokerNode) {
     this.node = node
@@ -35,6 +33,14 @@ export class Branches {
     const { node } = this
     const theirs = branchOf(op)
     const ours = node.sessions.get(op[1])
+    this.over = node.owners.endings.has(op[1], theirs) ? op[1] : null
+    if (this.over !== null) return node.metrics.add('merged_ended')
+    if (op[3] === ENDED) {
+      // Ours ends too, unless it went on: its client is here, or something came that the other side did not know.
+      if (ours?.durable !== true || !contained(ours, theirs)) return
+      node.owners.end(ours)
+      return node.metrics.add('merged_ended')
+    }
     if (ours === undefined) {
       installSession(node, op, false)
       node.metrics.add('merged_taken')
@@ -50,9 +56,10 @@ export class Branches {
     this.diverged(ours, op)
   }
 
-  /** A message that the other side keeps for this session. @param by the share it was picked by; '' or undefined: none */
+  /** A message that the other side keeps for the session met last. @param by the share it was picked by; '' or undefined: none */
   add(session: Session, m: QueueItemWire[4], want: Want, by: string | undefined): boolean {
     const { node } = this
+    if (this.over === session.clientId) return false
     const share = by === undefined || by === '' ? null : by
     const message = messageFromWire(m, node.topics, node.now)
     if (node.sessions.has(session, message, share)) return false
@@ -137,10 +144,4 @@ export class Branches {
 
 function branchOf(op: SnapHeadOp): Branch {
   return { token: tokenFromWire(op[2]), ver: op[5], lineage: lineageFromWire(op[4]) }
-}
-
-/** Everything x went through, y went through too. */
-function contained(x: Branch, y: Branch): boolean {
-  if (sameToken(x.token, y.token)) return x.ver <= y.ver
-  return y.lineage.some((a) => sameToken(a.token, x.token) && x.ver <= a.forkVer)
 }

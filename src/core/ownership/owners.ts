@@ -13,11 +13,14 @@ import { Reason } from '../../wire/reason.ts'
 import { Presence } from '../clients/presence.ts'
 import type { BrokerNode } from '../node.ts'
 import { tokenToWire } from '../pairing/convert.ts'
+import { Endings } from './endings.ts'
 import { nextToken, promote } from './promote.ts'
 
 export class Owners {
   /** Offline sessions by the time they end. */
   readonly expiry = new Timers<string>()
+  /** Sessions ended while the peer could not be told. */
+  readonly endings = new Endings()
   /** Most clients that were connected at once. */
   connectionsPeak = 0
   private readonly node: BrokerNode
@@ -71,7 +74,10 @@ export class Owners {
       session = undefined
     }
     const present = session !== undefined // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
-    if (session === undefined) session = this.create(client, packet.sessionExpiry, true, nextToken(node, null))
+    if (session === undefined) {
+      session = this.create(client, packet.sessionExpiry, true, nextToken(node, null))
+      this.endings.succeed(session)
+    }
     const presence = new Presence(client, c.connId as ConnId, true, packet.sessionExpiry, packet.will)
     node.presences.set(presence)
     node.presences.emit(presence)
@@ -225,6 +231,7 @@ export class Owners {
     node.emitter.settle(session)
     const told = node.emitter.visible(session)
     if (told) node.emitter.emit([OpKind.end, session.clientId, session.tag])
+    else if (session.durable && node.config.paired) this.endings.note(session)
     if (!session.durable) node.interest.dropAll(session)
     this.expiry.clear(session.clientId)
     node.sessions.end(session)

@@ -16,8 +16,8 @@ import {
   type SnapHeadOp,
 } from '../../wire/peer_message.ts'
 import type { BrokerNode } from '../node.ts'
-import { Branches, CONNECTED } from '../ownership/branches.ts'
-import { messageFromWire, messageToWire } from './convert.ts'
+import { Branches, CONNECTED, ENDED } from '../ownership/branches.ts'
+import { lineageToWire, messageFromWire, messageToWire, tokenToWire } from './convert.ts'
 import { headOf, nextPart, type Walk } from './snapshots.ts'
 
 export class Merge {
@@ -80,6 +80,10 @@ export class Merge {
 
   private *slices(): Generator<Op[]> {
     const { node } = this
+    for (const [client, { token, ver, lineage }] of [...node.owners.endings.all()])
+      yield [
+        [OpKind.snapHead, client, tokenToWire(token), ENDED, lineageToWire(lineage), ver, 0, -1, [], 0, [], [], []],
+      ]
     for (const session of [...node.sessions.byClient.values()]) {
       if (!session.durable || session.ended) continue
       const head = [...headOf(session, node.now)] as unknown as [...SnapHeadOp]

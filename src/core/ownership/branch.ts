@@ -1,0 +1,15 @@
+// Branch: how far one copy of a session went, and whether another one went through all of it. Knows neither queue nor client.
+import { sameToken, type Token } from '../../base/identity.ts'
+
+export type Branch = {
+  readonly token: Token
+  readonly ver: number
+  /** Past tokens, each with the version at which the next one was made. */
+  readonly lineage: readonly { token: Token; forkVer: number }[]
+}
+
+/** Everything x went through, y went through too. */
+export function contained(x: Branch, y: Branch): boolean {
+  if (sameToken(x.token, y.token)) return x.ver <= y.ver
+  return y.lineage.some((a) => sameToken(a.token, x.token) && x.ver <= a.forkVer)
+}
