@@ -163,6 +163,7 @@ export class BrokerNode implements Broker {
 
   /** The time of the events that follow. @param now monotonic ms  @param wall ms since 1970 */
   at(now: number, wall: number): void {
+    this.pairing.link.stepped(wall - this.wall - (now - this.now))
     if (now > this.now) this.now = now
     this.wall = wall
   }

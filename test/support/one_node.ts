@@ -190,7 +190,7 @@ export class TwoNodes extends World {
 
 /** A client of one node, speaking through a socket that is a pair of calls. */
 export class SpecClient extends ScriptedClient {
-  readonly world: World
+  readonly world: { drive(): void }
   /** The server has closed the connection. */
   closed = false
   /** Of the last CONNACK. */
@@ -205,7 +205,7 @@ export class SpecClient extends ScriptedClient {
   private readonly node: BrokerNode
   private readonly connection: Connection
 
-  constructor(world: World, node: BrokerNode, clientId: string, version: 3 | 4 | 5, loopback: boolean) {
+  constructor(world: { drive(): void }, node: BrokerNode, clientId: string, version: 3 | 4 | 5, loopback: boolean) {
     super(clientId, version)
     this.world = world
     this.node = node

@@ -3,7 +3,7 @@
 
 import type { Turn } from '../../src/base/brand.ts'
 import { BrokerNode } from '../../src/core/node.ts'
-import type { ClientSocket } from '../../src/core/ports.ts'
+import type { ClientSocket, NodeConfig } from '../../src/core/ports.ts'
 import type { NodeRecord } from '../../src/session/image.ts'
 import { FrameReader } from '../../src/wire/peer_codec.ts'
 import type { Frame } from '../../src/wire/peer_message.ts'
@@ -37,11 +37,23 @@ class Place {
   sent: (Uint8Array | null)[] = []
   reader = new FrameReader()
   held = false
-  /** Answers of the disk, and what the host hands over later. */
+  /** What the host hands over later. */
   later: (() => void)[] = []
+  /** Answers of the disk. */
+  answers: (() => void)[] = []
+  /** The disk stands still. */
+  diskHeld = false
+  /** By how much its wall clock is wrong, ms. */
+  wallOff = 0
+  /** Bytes above which nothing it sends gets there, and all that follows waits behind it. */
+  mtu = Number.POSITIVE_INFINITY
+  clogged = false
+  /** Its name in the pair. */
+  alias: string
 
   constructor(name: NodeName) {
     this.name = name
+    this.alias = name
   }
 }
 
@@ -50,11 +62,15 @@ export class Stage {
   readonly places: Readonly<Record<NodeName, Place>> = { a: new Place('a'), b: new Place('b') }
   /** Nothing gets through, and nobody hears of it. */
   private parted = false
+  /** The link breaks instead of carrying such a frame. */
+  cutAt: ((from: NodeName, frame: Frame) => boolean) | null = null
   private readonly audience: Audience
+  private readonly config: Partial<NodeConfig>
 
   /** Both nodes, in step. */
-  constructor(audience: Audience) {
+  constructor(audience: Audience, config: Partial<NodeConfig> = {}) {
     this.audience = audience
+    this.config = config
     this.start('a')
     this.start('b')
     this.pass(1_000)
@@ -81,20 +97,23 @@ export class Stage {
       if (place.starts === life && place.node !== null) act()
     }
     const later = (act: (node: BrokerNode) => void) => void place.later.push(alive(() => act(this.node(name))))
+    const answer = (act: (node: BrokerNode) => void) => void place.answers.push(alive(() => act(this.node(name))))
     const seed = (name === 'a' ? 100 : 200) + life
     place.node = new BrokerNode(
-      { ...CONFIG, name, nonce: seed, seed, paired: true },
+      { ...CONFIG, ...this.config, name: place.alias, nonce: seed, seed, paired: true },
       place.record,
       place.record === null ? null : place.rows.image(),
       {
         store: {
           flush: (batch, turn: Turn) => {
-            place.rows.apply(structuredClone(batch))
-            later((node) => node.stored(turn))
+            const owned = structuredClone(batch)
+            if (!place.diskHeld) place.rows.apply(owned)
+            else place.answers.push(alive(() => place.rows.apply(owned)))
+            answer((node) => node.stored(turn))
           },
           writeRecord: (record) => {
             place.record = structuredClone(record)
-            later((node) => node.recordStored())
+            answer((node) => node.recordStored())
           },
         },
         link: {
@@ -109,10 +128,20 @@ export class Stage {
         memoryBytes: () => 0,
       },
       this.now,
-      WALL_MS + this.now,
+      WALL_MS + this.now + place.wallOff,
     )
     place.dialAt = this.now
     this.drive()
+  }
+
+  /** Another machine, with an empty disk, takes the place of one that is down. */
+  replace(name: NodeName, alias: string): void {
+    const place = this.places[name]
+    if (place.node !== null) throw new Error(`node ${name} is up`)
+    place.alias = alias
+    place.record = null
+    place.rows = new Rows()
+    this.start(name)
   }
 
   /** The process is gone, and what it sends and still holds; its disk has what was flushed. */
@@ -121,6 +150,7 @@ export class Stage {
     this.node(name)
     place.node = null
     place.later = []
+    place.answers = []
     place.sent = []
     place.held = false
     this.unlink(place)
@@ -169,8 +199,9 @@ export class Stage {
     for (const place of all) {
       const { node } = place
       if (node === null) continue
-      node.at(this.now, WALL_MS + this.now)
+      node.at(this.now, WALL_MS + this.now + place.wallOff)
       for (const act of place.later.splice(0)) act()
+      if (!place.diskHeld) for (const act of place.answers.splice(0)) act()
       node.drain()
       if (node.mode === 'GONE') {
         place.node = null
@@ -178,7 +209,9 @@ export class Stage {
       }
     }
     for (const place of all) if (this.carry(place)) more = true
-    return more || all.some(({ node, later }) => node !== null && (later.length > 0 || node.deadline() <= this.now))
+    const busy = ({ node, later, answers, diskHeld }: Place): boolean =>
+      node !== null && (later.length > 0 || (answers.length > 0 && !diskHeld) || node.deadline() <= this.now)
+    return more || all.some(busy)
   }
 
   // ---- the link
@@ -207,13 +240,28 @@ export class Stage {
         to.node.linkClosed('closed by the peer')
         continue
       }
-      from.reader.feed(bytes, (frame) => {
-        this.audience.onFrame(from.name, frame)
-        return true
-      })
-      to.node.linkData(bytes)
+      if (bytes.length > from.mtu) from.clogged = true
+      if (from.clogged) continue
+      const pieces = this.cutAt === null ? [bytes] : framesIn(bytes)
+      for (const piece of pieces) if (to.linked) this.deliver(from, to, piece)
     }
     return true
+  }
+
+  private deliver(from: Place, to: Place, bytes: Uint8Array): void {
+    let cut = false
+    from.reader.feed(bytes, (frame) => {
+      cut = this.cutAt?.(from.name, frame) ?? false
+      if (!cut) this.audience.onFrame(from.name, frame)
+      return true
+    })
+    if (!cut) return to.node?.linkData(bytes)
+    for (const place of [from, to]) {
+      place.linked = false
+      place.dialAt = this.now + DIAL_MS
+      place.sent = []
+      place.node?.linkClosed('cut')
+    }
   }
 
   private dial(): void {
@@ -227,11 +275,22 @@ export class Stage {
         for (const end of [place, peer]) {
           end.linked = true
           end.sent = []
+          end.clogged = false
           end.reader = new FrameReader()
         }
-        node.linkOpened({ peerName: peer.name })
-        peer.node.linkOpened({ peerName: place.name })
+        node.linkOpened({ peerName: peer.alias })
+        peer.node.linkOpened({ peerName: place.alias })
       }
     }
+  }
+}
+
+/** Whole frames, as a node writes them. */
+function* framesIn(bytes: Uint8Array): Generator<Uint8Array> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + 4 + view.getUint32(at)
+    yield bytes.subarray(at, end)
+    at = end
   }
 }

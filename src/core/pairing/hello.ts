@@ -11,6 +11,9 @@ import type { BrokerNode } from '../node.ts'
 import { generationFromWire, generationToWire } from './convert.ts'
 import type { Pairing } from './pairing.ts'
 
+/** Refusals that time may end. */
+const PASSING: ReadonlySet<string> = new Set(['skew', 'taken'])
+
 export class Hello {
   /** A HELLO of the peer that waits until this node knows what it is itself. */
   again: HelloFrame | null = null
@@ -121,6 +124,7 @@ export class Hello {
     pairing.features = features & FEATURES
     const objection = this.objection(frame)
     if (objection !== null) return this.refuse(objection.code, objection.text)
+    pairing.link.greeted = true
     this.skewMs = Math.round(wall - node.wall)
     const skew = Math.abs(this.skewMs)
     if (skew > LIMITS.skewAlarmMs) node.ports.log.event('clock_skew', { peer: name, ms: skew })
@@ -169,8 +173,16 @@ export class Hello {
         code: 'cluster',
         text: `--data: node ${name} belongs to another pair; start one of the two with an empty data directory`,
       }
+    // One with an empty directory may replace a partner that has gone for good; one that is only away is not replaced.
+    if (foreign && clusterId === '' && this.pairing.mode !== 'SOLO')
+      return {
+        code: 'taken',
+        text: `--peer: node ${node.config.name} belongs to node ${record.peerName}; it takes node ${name} once it serves alone`,
+      }
+    // Two that know each other go on whatever their clocks say: times cross the link as what is left of them.
+    const known = record.peerName === name && record.clusterId !== '' && record.clusterId === clusterId
     const skew = Math.abs(frame[16] - node.wall)
-    if (skew > LIMITS.skewRefuseMs)
+    if (skew > LIMITS.skewRefuseMs && !known)
       return {
         code: 'skew',
         text: `the clocks of the two nodes differ by ${Math.round(skew / 1000)} s; set them`,
@@ -200,7 +212,7 @@ export class Hello {
     node.ports.log.event('link_refused', { code, text })
     node.refusal = text
     // Before it ever served, a node that cannot pair is not what the operator asked for.
-    if (pairing.mode === 'WAIT_PEER' && code !== 'skew') node.fatal = new OperatorFault(text)
+    if (pairing.mode === 'WAIT_PEER' && !PASSING.has(code)) node.fatal = new OperatorFault(text)
     pairing.link.drop(text)
   }
 }

@@ -85,7 +85,8 @@ export class Join {
     if (pairing.off('helloNoAck')) pairing.link.acknowledge(Math.max(applied, out.acked), out.ackedDurable)
     out.rewind(applied)
     pairing.in.ackDue = true
-    pairing.progressAt = node.now
+    // Links that come and go are no progress: what is owed is owed since it was last heard of.
+    if (!pairing.owed) pairing.progressAt = node.now
     this.offering = false
     this.stage = 'none'
     node.snapshots.stop()
@@ -143,7 +144,10 @@ export class Join {
     const { count } = pairing.link
     const offer = (): void => {
       if (!pairing.link.up || pairing.link.count !== count) {
-        if (pairing.mode === 'SOLO' && this.offering) pairing.to('STALL')
+        if (pairing.mode !== 'SOLO') return
+        if (this.offering) pairing.to('STALL')
+        // Nobody has heard of the offer: what the record says is not so, and a start would wait for it.
+        else if (this.stage !== 'offer') pairing.write({ ...pairing.record, status: 'SOLO' }, () => {})
         return
       }
       pairing.link.send([

@@ -25,6 +25,14 @@ export class Link {
   private peerSeqAt = 0
   /** When heartbeats that have not come back were sent, monotonic ms by number. */
   private readonly sentAt = new Map<number, number>()
+  /** The peer has said HELLO on this link, and nothing speaks against going together. */
+  greeted = false
+  /** Monotonic ms at which this link opened. */
+  openedAt = 0
+  /** What `failedDials` and `echoedAt` were then: a link that leads nowhere changes neither. */
+  private before = { failedDials: 0, echoedAt: 0 }
+  /** The last dial found nobody listening: no process of the peer runs. */
+  peerDead = false
   /** When the last heartbeat that came back had been sent, monotonic ms; later where silence was forgiven. */
   echoedAt: number
   /** ... while both were in step: until then the other one is known not to have gone on alone. */
@@ -52,8 +60,13 @@ export class Link {
     this.reader = new FrameReader()
     pairing.out.flowing = false
     pairing.peerName = peerName
-    this.failedDials = 0
     const { now } = this.node
+    const { failedDials, echoedAt } = this
+    this.before = { failedDials, echoedAt }
+    this.greeted = false
+    this.openedAt = now
+    this.peerDead = false
+    this.failedDials = 0
     this.echoedAt = now
     this.heartbeatAt = now
     this.peerSeq = 0
@@ -77,8 +90,15 @@ export class Link {
     pairing.out.flowing = false
     pairing.hello.again = null
     pairing.join.led = false
-    pairing.lostAt = node.now
-    this.failedDials = 0
+    if (this.greeted) {
+      pairing.lostAt = node.now
+      if (!pairing.owed) pairing.progressAt = node.now
+      this.failedDials = 0
+    } else {
+      // No more than a dial that failed: what counts as silence goes on.
+      this.failedDials = this.before.failedDials + 1
+      this.echoedAt = this.before.echoedAt
+    }
     this.dropQos0()
     node.ports.log.event('link_lost', { peer: pairing.peerName, why, mode: pairing.mode })
     pairing.linkLost()
@@ -88,6 +108,7 @@ export class Link {
   dialFailed(refused: boolean): void {
     const { pairing } = this
     this.failedDials++
+    this.peerDead = refused
     if (refused && pairing.mode === 'STALL' && !this.up) pairing.solo.go('refused')
   }
 
@@ -229,14 +250,15 @@ export class Link {
     const { node, pairing } = this
     const { out } = pairing
     if (ack >= out.next || durable >= out.next) throw new PeerFault('an acknowledgement of what was never sent')
-    if (ack > out.acked) pairing.progressAt = node.now
+    const { acked } = pairing
     out.ack(ack, durable)
+    // By what promises hang on: a peer whose disk stands still does not go on.
+    if (pairing.acked > acked || !pairing.owed) pairing.progressAt = node.now
     for (let group = out.trim(); group !== undefined; group = out.trim())
       for (const f of group.forwards) {
         node.forwarded.delete(f.ref)
         pairing.letGo(f)
       }
-    if (out.ring.length === 0) pairing.progressAt = node.now
     if (node.grants.holds.size > 0) node.grants.acked(out.acked)
   }
 
@@ -285,6 +307,11 @@ export class Link {
   forgive(): void {
     this.echoedAt = this.node.now
     this.failedDials = 0
+  }
+
+  /** By how much the wall clock went on more than the other one: a suspended machine wakes up with a monotonic clock that stood still. */
+  stepped(ms: number): void {
+    if (ms > LIMITS.ownPauseMs) this.heardAt = Number.NEGATIVE_INFINITY
   }
 
   /** Monotonic ms at which the next heartbeat is due, or one of the peer's overdue. */

@@ -48,7 +48,8 @@ export class Pairing {
   lostAt: number
   /** When the stream or the join went on last, monotonic ms. */
   progressAt: number
-  private readonly bootedAt: number
+  /** Since when this node waits for the peer without serving, monotonic ms. */
+  private waitingAt: number
 
   constructor(node: BrokerNode, record: NodeRecord | null) {
     this.node = node
@@ -70,7 +71,7 @@ export class Pairing {
     this.solo = new Solo(this)
     this.leave = new Leave(this)
     this.merge = new Merge(node)
-    this.bootedAt = now
+    this.waitingAt = now
     this.lostAt = now
     this.progressAt = now
   }
@@ -89,7 +90,11 @@ export class Pairing {
       generation: this.record.generation.n,
     })
     this.mode = moveMode(this.mode, mode)
-    if (mode === 'SYNC') this.link.heardAt = this.node.now
+    if (mode === 'SYNC') {
+      this.link.heardAt = this.node.now
+      this.node.owners.endings.clear()
+    }
+    if (mode === 'WAIT_PEER') this.waitingAt = this.node.now
   }
 
   // ---- start
@@ -168,6 +173,11 @@ export class Pairing {
     return this.node.config.ack === 'peer-ram' ? this.out.acked : Math.min(this.out.acked, this.out.ackedDurable)
   }
 
+  /** The peer owes an acknowledgement that promises hang on. */
+  get owed(): boolean {
+    return this.acked < this.out.next - 1
+  }
+
   /** Serves, or will as soon as its record is durable. */
   get admitting(): boolean {
     return this.serving || (this.mode === 'DECIDE' && !this.leave.begun)
@@ -212,18 +222,21 @@ export class Pairing {
 
   linkLost(): void {
     const { node, join } = this
+    // What came of a session so far is not all of it.
+    this.merge.stop()
     switch (this.mode) {
       case 'SYNC':
         return this.to('STALL')
       case 'JOINING':
         node.flusher.dropBarrier()
-        this.merge.stop()
         if (join.insync) return this.to('STALL')
         this.closeStreams()
         // What the record will say counts: OUTDATED may be on its way to the disk.
-        return this.to((this.writes.at(-1)?.record ?? this.record).status === 'SOLO' ? 'SOLO' : 'WAIT_PEER')
+        if ((this.writes.at(-1)?.record ?? this.record).status !== 'SOLO') return this.to('WAIT_PEER')
+        this.to('SOLO')
+        // Its clients were closed for the join that did not come about.
+        return node.presences.dead((p) => p.mine && !node.live.has(p.client), node.config.willGraceMs)
       case 'SOLO':
-        this.merge.stop()
         if (join.offering && !this.off('leaderFirst') && this.record.status === 'INSYNC') return this.to('STALL')
         return join.brokenOff()
     }
@@ -269,12 +282,18 @@ export class Pairing {
     if (link.up) {
       link.beat()
       if (link.silent) return link.drop('no heartbeat came back')
-      if (now - this.progressAt > config.stuckMs) this.stuck()
+      if (!link.greeted) {
+        // Whoever decides something itself has a HELLO that waits, and says none: only the other one can be the reason.
+        if (now - link.openedAt > config.stuckMs) this.ungreeted()
+      } else if (now - this.progressAt > config.stuckMs) this.stuck()
     } else if (this.mode === 'STALL') {
+      const silent = now >= this.soloAt && link.failedDials >= LIMITS.failedDialsMin
+      // Links that open and carry nothing are no better than none.
+      const fruitless = this.owed && now - this.progressAt > config.stuckMs
       // Who leaves does not go on alone: the other one does.
-      if (!this.leave.begun && now >= this.soloAt && link.failedDials >= LIMITS.failedDialsMin) this.decide('T_solo')
+      if (!this.leave.begun && (silent || fruitless)) this.decide('T_solo')
     } else if (this.mode === 'WAIT_PEER' && this.record.status !== 'OUTDATED' && !this.solo.deciding) {
-      if (now - this.bootedAt >= config.bootWaitMs && now - this.lostAt >= config.soloMs) this.solo.go('T_bootWait')
+      if (now - this.waitingAt >= config.bootWaitMs && now - this.lostAt >= config.soloMs) this.decide('T_bootWait')
     }
   }
 
@@ -287,10 +306,16 @@ export class Pairing {
     return Math.max(this.link.echoedAt, this.lostAt - suspectMs) + soloMs
   }
 
+  /** The link is up and the peer has not said HELLO for too long. */
+  private ungreeted(): void {
+    this.link.drop('the peer does not say HELLO')
+    if (this.mode === 'STALL' && !this.leave.begun) this.decide('T_solo')
+  }
+
   /** The link is up and nothing has gone on for too long. */
   private stuck(): void {
     const { link } = this
-    if (this.mode === 'SYNC' && this.out.ring.length > 0) {
+    if (this.mode === 'SYNC' && this.owed) {
       link.send([FrameKind.evict, [this.record.generation.n + 1, this.node.boot], 'stuck'])
       link.drain()
       link.drop('the peer acknowledges nothing')
@@ -302,13 +327,22 @@ export class Pairing {
   /** Alone or not: what the operator's policy says about a peer that is not seen. */
   private decide(why: string): void {
     const { partition, name } = this.node.config
-    const may =
-      partition === 'available' || (typeof partition === 'object' && partition.prefer === name) || why === 'T_stuck'
-    if (may) return this.solo.go(why)
-    if (this.mode !== 'STALL') return
+    const preferred = typeof partition === 'object' && partition.prefer === name
+    // The policy is about a peer that may be serving.
+    const alone = why === 'T_stuck' || (why === 'T_bootWait' && this.link.peerDead)
+    if (partition === 'available' || preferred || alone) return this.solo.go(why)
+    if (this.mode !== 'STALL') return this.waitOn()
     closeClients(this.node, 'the policy leaves service to the other node')
     this.node.claims.refuse()
     this.to('FENCED')
+  }
+
+  /** Whoever may not serve says why, once. */
+  private waitOn(): void {
+    const text = '--partition leaves service to the other node, which does not answer'
+    if (this.node.refusal === text) return
+    this.node.refusal = text
+    this.node.ports.log.event('waiting', { text })
   }
 
   /** Monotonic ms at which tick() must run again at the latest. */
@@ -318,7 +352,7 @@ export class Pairing {
     if (this.leave.begun && this.mode !== 'GONE') return now + 20
     if (link.up) return Math.min(link.deadline(), this.join.stage === 'snapshot' ? now + 1 : Number.POSITIVE_INFINITY)
     if (this.mode === 'STALL') return Math.max(now + 10, this.soloAt)
-    if (this.mode === 'WAIT_PEER') return Math.max(now + 10, this.bootedAt + config.bootWaitMs)
+    if (this.mode === 'WAIT_PEER') return Math.max(now + 100, this.waitingAt + config.bootWaitMs)
     return Number.POSITIVE_INFINITY
   }
 

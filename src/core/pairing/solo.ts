@@ -97,17 +97,16 @@ export class Solo {
     node.grants.holds.clear()
     node.claims.serve()
     this.certain = !why.startsWith('T_')
-    node.presences.dead((p) => !p.mine, this.certain ? node.config.willGraceMs : LIMITS.willMaxHoldMs)
+    node.presences.dead((p) => !node.live.has(p.client), this.certain ? node.config.willGraceMs : LIMITS.willMaxHoldMs)
     if (this.peerLeaves && link.up) {
       this.peerLeaves = false
       link.send([FrameKind.alone])
     }
     const { again } = hello
     hello.again = null
-    if (this.thenLead && link.up) {
-      this.thenLead = false
-      return join.lead()
-    }
+    const { thenLead } = this
+    this.thenLead = false
+    if (thenLead && link.up) return join.lead()
     if (again !== null && link.up) hello.onHello(again)
   }
 

@@ -126,11 +126,11 @@ test('a full retained store takes new values for its topics and deletions, and n
 })
 
 test('retained messages are bounded in bytes, and a topic whose new value does not fit keeps its old one', () => {
-  const world = new OneNode({ retainedBytesMax: 10 })
+  const world = new OneNode({ retainedBytesMax: 12 })
   const p = world.connect('p')
   p.publish('a', '12345678', { retain: true })
   p.publish('b', '123', { retain: true })
-  p.publish('a', '12345678901', { retain: true })
+  p.publish('a', '123456789012', { retain: true })
   p.publish('b', '12', { retain: true })
   const c = world.connect('c')
   c.subscribe('#')
