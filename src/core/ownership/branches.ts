@@ -37,7 +37,7 @@ export class Branches {
     if (this.over !== null) return node.metrics.add('merged_ended')
     if (op[3] === ENDED) {
       // Ours ends too, unless it went on: its client is here, or something came that the other side did not know.
-      if (ours?.durable !== true || !contained(ours, theirs)) return
+      if (ours?.durable !== true || ours.attachment !== null || !contained(ours, theirs)) return
       node.owners.end(ours)
       return node.metrics.add('merged_ended')
     }

@@ -26,6 +26,8 @@ export class Pairing {
   record: NodeRecord
   /** Record writes asked and not yet durable, with what follows. */
   private writes: { record: NodeRecord; then: () => void }[] = []
+  /** What follows a write is being done: it may ask for the next one. */
+  private following = false
   readonly out = new OutStream()
   readonly in = new InStream()
   readonly link: Link
@@ -131,14 +133,16 @@ export class Pairing {
   /** One write at a time, in the order asked. @param then what follows once it is on disk */
   write(record: NodeRecord, then: () => void): void {
     this.writes.push({ record, then })
-    if (this.writes.length === 1) this.node.ports.store.writeRecord(record)
+    if (this.writes.length === 1 && !this.following) this.node.ports.store.writeRecord(record)
   }
 
   recordStored(): void {
     const write = this.writes.shift()
     if (write === undefined) return
     this.record = write.record
+    this.following = true
     write.then()
+    this.following = false
     const next = this.writes[0]
     if (next !== undefined) this.node.ports.store.writeRecord(next.record)
   }
