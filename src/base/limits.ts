@@ -18,8 +18,8 @@ export const LIMITS = {
   topicBytesMax: 65_535,
   /** Levels of a topic name or filter: matching is linear in them. */
   topicLevelsMax: 128,
-  /** Topic names whose routes are remembered; above it all are forgotten and found anew. */
-  topicNamesMax: 100_000,
+  /** Topic names remembered with their routes, some 2 kB each of what the process takes; above it those not used lately are found anew. */
+  topicNamesMax: 32_768,
   /** ... and their bytes. */
   topicNamesBytesMax: 64 * MIB,
   /** Sessions that remembered routes lead to, of all topics together, some 200 bytes each; above it all routes are found anew. */

@@ -28,23 +28,31 @@ export class TopicRef {
   }
 }
 
-/** Two refs of one name may exist once the table has started over: compare names, not refs. */
-export class TopicTable {
-  private readonly namesMax: number
-  private readonly bytesMax: number
-  private bytes = 0
-  private refs = new Map<string, TopicRef>()
+type Names = {
+  readonly refs: Map<string, TopicRef>
   /** The last name seen with each hash: decoding costs 5 times a hash on JavaScriptCore and 15 times on V8 (measured). */
-  private byHash = new Map<number, TopicRef>()
+  readonly byHash: Map<number, TopicRef>
+}
 
-  /** @param namesMax, bytesMax names, and their bytes, above which the table forgets them all; refs in use elsewhere stay good */
+/**
+ * Names in use come to stand among the young ones; when those are too many they become the old ones, and who is still old is forgotten.
+ * Two refs of one name may exist then: compare names, not refs.
+ */
+export class TopicTable {
+  private readonly youngMax: number
+  private readonly youngBytesMax: number
+  private youngBytes = 0
+  private young = noNames()
+  private old = noNames()
+
+  /** @param namesMax, bytesMax names remembered, and their bytes; refs in use elsewhere stay good when they are forgotten here */
   constructor(namesMax: number, bytesMax: number) {
-    this.namesMax = namesMax
-    this.bytesMax = bytesMax
+    this.youngMax = Math.ceil(namesMax / 2)
+    this.youngBytesMax = bytesMax / 2
   }
 
   intern(name: string): TopicRef {
-    return this.refs.get(name) ?? this.add(name, utf8(name))
+    return this.known(name) ?? this.keep(new TopicRef(name, utf8(name)))
   }
 
   /**
@@ -53,26 +61,43 @@ export class TopicTable {
    */
   internBytes(buf: Uint8Array, start: number, end: number): TopicRef {
     const hash = hashBytes(buf, start, end)
-    const known = this.byHash.get(hash)
-    if (known !== undefined && sameBytes(known, buf, start, end)) return known
-    const name = utf8Text(buf.subarray(start, end))
-    if (name === null) return new TopicRef('', NO_BYTES)
-    const ref = this.refs.get(name) ?? this.add(name, copyBytes(buf, start, end))
-    this.byHash.set(hash, ref)
+    const young = this.young.byHash.get(hash)
+    if (young !== undefined && sameBytes(young, buf, start, end)) return young
+    const old = this.old.byHash.get(hash)
+    const ref =
+      old !== undefined && sameBytes(old, buf, start, end) ? this.intern(old.name) : this.decode(buf, start, end)
+    if (ref.name !== '') this.young.byHash.set(hash, ref)
     return ref
   }
 
-  private add(name: string, bytes: Uint8Array): TopicRef {
-    if (this.refs.size >= this.namesMax || this.bytes + bytes.length > this.bytesMax) {
-      this.refs = new Map()
-      this.byHash = new Map()
-      this.bytes = 0
+  private decode(buf: Uint8Array, start: number, end: number): TopicRef {
+    const name = utf8Text(buf.subarray(start, end))
+    if (name === null) return new TopicRef('', NO_BYTES)
+    return this.known(name) ?? this.keep(new TopicRef(name, copyBytes(buf, start, end)))
+  }
+
+  private known(name: string): TopicRef | undefined {
+    const young = this.young.refs.get(name)
+    if (young !== undefined) return young
+    const old = this.old.refs.get(name)
+    return old === undefined ? undefined : this.keep(old)
+  }
+
+  private keep(ref: TopicRef): TopicRef {
+    const { length } = ref.bytes
+    if (this.young.refs.size >= this.youngMax || this.youngBytes + length > this.youngBytesMax) {
+      this.old = this.young
+      this.young = noNames()
+      this.youngBytes = 0
     }
-    this.bytes += bytes.length
-    const ref = new TopicRef(name, bytes)
-    this.refs.set(name, ref)
+    this.youngBytes += length
+    this.young.refs.set(ref.name, ref)
     return ref
   }
+}
+
+function noNames(): Names {
+  return { refs: new Map(), byHash: new Map() }
 }
 
 /** True when buf[start, end) holds the name of `ref`. */

@@ -26,6 +26,8 @@ export type Route = {
   readonly groups: readonly ShareGroup<Subscription>[] | null
 }
 
+const NOWHERE: Route = { targets: [], interest: false, groups: null }
+
 export class Routes {
   private readonly node: BrokerNode
   private readonly found: Filed[] = []
@@ -60,7 +62,7 @@ export class Routes {
     }
     const targets: Target[] = []
     for (const [session, subs] of bySession) targets.push(targetOf(session, subs) as Target)
-    const route: Route = { targets, interest, groups }
+    const route = targets.length === 0 && groups === null && !interest ? NOWHERE : { targets, interest, groups }
     this.remember(topic, route)
     topic.version = tree.version
     return route

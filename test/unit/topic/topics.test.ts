@@ -54,18 +54,26 @@ test('[MQTT-1.5.4-1] internBytes gives a name nobody may publish to when the byt
   }
 })
 
-test('a full table starts over; refs in use stay good', () => {
-  const table = new TopicTable(3, 1000)
-  const first = table.intern('a')
-  const bytes = utf8('a')
-  for (const name of ['b', 'c']) table.intern(name)
-  assert.is(table.internBytes(bytes, 0, 1), first)
-  table.intern('d')
-  const second = table.internBytes(bytes, 0, 1)
-  assert.is.not(second, first)
-  assert.is(second.name, 'a')
-  assert.is(first.name, 'a')
-  assert.ok(sameBytes(first, bytes, 0, 1))
+test('a full table forgets the names that are not used; refs in use elsewhere stay good', () => {
+  const table = new TopicTable(4, 1000)
+  const [used, unused] = [table.intern('used'), table.intern('unused')]
+  const bytes = utf8('unused')
+  for (const name of ['b', 'c', 'd', 'e', 'f']) {
+    table.intern(name)
+    assert.is(table.intern('used'), used)
+  }
+  const second = table.internBytes(bytes, 0, bytes.length)
+  assert.is.not(second, unused)
+  assert.equal([second.name, unused.name], ['unused', 'unused'])
+  assert.ok(sameBytes(unused, bytes, 0, bytes.length))
+})
+
+test('the bytes of names are bounded too', () => {
+  const table = new TopicTable(1000, 100)
+  const first = table.intern('a'.repeat(40))
+  table.intern('b'.repeat(40))
+  table.intern('c'.repeat(40))
+  assert.is.not(table.intern('a'.repeat(40)), first)
 })
 
 test('a table of any size answers as if it had no bound', () => {
