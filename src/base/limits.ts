@@ -77,7 +77,7 @@ export const LIMITS = {
   queuedMessagesMax: 100_000,
   /** Bytes of payload, properties and topic name waiting for one session. */
   queuedBytesMax: 256 * MIB,
-  /** Bytes kept for all sessions of a node, each message once; above it publishers are paused, a quarter above it nothing more is queued. */
+  /** Bytes kept for all sessions of a node, each message once; above it publishers are paused, a quarter above it nothing more is queued. A quarter of a small machine's memory. */
   queuedBytesTotalMax: 1024 * MIB,
   /** What a kept message takes in memory beside its bytes, and a queue entry: 230 and 170 on Bun's heap, and what waits for collection. */
   messageBytes: 400,
@@ -97,7 +97,7 @@ export const LIMITS = {
   // ---- retained
   /** Topics with a retained message, on both nodes alike; some 600 bytes each beside the next limit. */
   retainedMessagesMax: 1_000_000,
-  /** Bytes of payload, properties and topic name of all retained messages. */
+  /** Bytes of payload, properties and topic name of all retained messages. A quarter of a small machine's memory. */
   retainedBytesMax: 1024 * MIB,
   /** Topics whose deletion is remembered for a peer that may come back with their value, and their bytes; above it the oldest are forgotten. */
   deletedRetainedMax: 100_000,

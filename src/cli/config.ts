@@ -11,6 +11,7 @@ import { LOG_LEVELS } from '../host/log.ts'
 import { AclFile } from '../host/users/acl_file.ts'
 import { PasswordFile } from '../host/users/password_file.ts'
 import { SHARED_STRATEGIES } from '../topic/share_group.ts'
+import { memoryShare } from './memory.ts'
 import { SETTINGS } from './settings.ts'
 import { type Environment, type GivenSettings, readSources } from './sources.ts'
 import { VERSION } from './version.ts'
@@ -82,7 +83,12 @@ function readNode(settings: Settings, name: string, paired: boolean, acl: AclFil
     queuedBytesMax: settings.int('max-queued-bytes', 1024, BYTES_MOST, LIMITS.queuedBytesMax),
     queueFull: settings.oneOf('queue-full', QUEUE_FULL, 'drop-newest'),
     queueQos0: settings.on('queue-qos0'),
-    queuedBytesTotalMax: settings.int('max-queued-bytes-total', 2 ** 20, BYTES_MOST, LIMITS.queuedBytesTotalMax),
+    queuedBytesTotalMax: settings.int(
+      'max-queued-bytes-total',
+      2 ** 20,
+      BYTES_MOST,
+      memoryShare(LIMITS.queuedBytesTotalMax),
+    ),
     connectionsMax: settings.int('max-connections', 1, LIMITS.connectionsMax, LIMITS.connectionsMax),
     connectTimeoutMs: settings.int('connect-timeout-ms', 100, DAY_MS, LIMITS.connectTimeoutMs),
     receiveMaximum: settings.int('receive-maximum', 1, 65_535, LIMITS.receiveMaximum),
@@ -93,7 +99,7 @@ function readNode(settings: Settings, name: string, paired: boolean, acl: AclFil
     clientIdBytesMax: settings.int('max-client-id-bytes', 1, 65_535, LIMITS.clientIdBytesMax),
     clientIdPattern: settings.pattern('client-id-pattern'),
     retainedMessagesMax: settings.int('max-retained-messages', 0, 100_000_000, LIMITS.retainedMessagesMax),
-    retainedBytesMax: settings.int('max-retained-bytes', 0, BYTES_MOST, LIMITS.retainedBytesMax),
+    retainedBytesMax: settings.int('max-retained-bytes', 0, BYTES_MOST, memoryShare(LIMITS.retainedBytesMax)),
     sessionExpiryMax: settings.int('max-session-expiry', 0, LIMITS.sessionExpiryMax, LIMITS.sessionExpiryMax),
     keepAliveMax: settings.int('max-keep-alive', 0, 65_535, 0),
     qosMax: settings.int('max-qos', 0, 2, 2) as 0 | 1 | 2,

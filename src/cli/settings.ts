@@ -82,7 +82,7 @@ export const SETTINGS: readonly Setting[] = [
   advanced(
     'max-queued-bytes-total',
     'N',
-    `bytes kept for all sessions, above which publishers are paused (default ${LIMITS.queuedBytesTotalMax})`,
+    `bytes kept for all sessions, above which publishers are paused (default a quarter of the memory, at most ${LIMITS.queuedBytesTotalMax})`,
   ),
   advanced(
     'max-inflight-messages',
@@ -125,7 +125,11 @@ export const SETTINGS: readonly Setting[] = [
     `how often changed values of $SYS/# are told; 0: no $SYS (default ${LIMITS.sysIntervalMs / 1000})`,
   ),
   advanced('max-retained-messages', 'N', `topics with a retained message (default ${LIMITS.retainedMessagesMax})`),
-  advanced('max-retained-bytes', 'N', `bytes of all retained messages (default ${LIMITS.retainedBytesMax})`),
+  advanced(
+    'max-retained-bytes',
+    'N',
+    `bytes of all retained messages (default a quarter of the memory, at most ${LIMITS.retainedBytesMax})`,
+  ),
   advanced('max-subscriptions', 'N', `subscriptions of one session (default ${LIMITS.subscriptionsPerSessionMax})`),
   advanced('max-topic-levels', 'N', `levels of a topic name or filter (default ${LIMITS.topicLevelsMax})`),
   advanced('max-topic-bytes', 'N', `bytes of a topic name or filter (default ${LIMITS.topicBytesMax})`),

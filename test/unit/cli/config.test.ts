@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { OperatorFault } from '../../../src/base/fault.ts'
 import { LIMITS } from '../../../src/base/limits.ts'
 import { readConfig } from '../../../src/cli/config.ts'
+import { memoryShare } from '../../../src/cli/memory.ts'
 import { SETTINGS } from '../../../src/cli/settings.ts'
 import { assert, suite } from '../../support/suite.ts'
 
@@ -47,12 +48,20 @@ test('without any settings: a lone node on the usual ports', () => {
   assert.is.not(node.nonce, read([]).node.nonce)
 })
 
+test('what is kept is bounded by the machine too', () => {
+  const gib = 1024 ** 3
+  assert.is(memoryShare(gib, 64 * gib), gib)
+  assert.is(memoryShare(gib, gib / 2), gib / 8)
+  assert.is(memoryShare(gib, 1024), 16 * 1024 ** 2)
+  assert.ok(memoryShare(Number.POSITIVE_INFINITY) >= 16 * 1024 ** 2)
+})
+
 test('every limit has its flag, and without it the default of base/limits.ts', () => {
   const flags: [string, string, keyof ReturnType<typeof read>['node'], unknown, unknown][] = [
     ['max-packet-bytes', '16777216', 'packetBytesMax', 16_777_216, LIMITS.packetBytesMax],
     ['max-queued-messages', '7', 'queuedMessagesMax', 7, LIMITS.queuedMessagesMax],
     ['max-queued-bytes', '4096', 'queuedBytesMax', 4096, LIMITS.queuedBytesMax],
-    ['max-queued-bytes-total', '1048576', 'queuedBytesTotalMax', 1_048_576, LIMITS.queuedBytesTotalMax],
+    ['max-queued-bytes-total', '1048576', 'queuedBytesTotalMax', 1_048_576, memoryShare(LIMITS.queuedBytesTotalMax)],
     ['queue-full', 'drop-oldest', 'queueFull', 'drop-oldest', 'drop-newest'],
     ['max-inflight-messages', '20', 'inflightMax', 20, 0],
     ['max-connections', '9', 'connectionsMax', 9, LIMITS.connectionsMax],
@@ -62,7 +71,7 @@ test('every limit has its flag, and without it the default of base/limits.ts', (
     ['max-keep-alive', '60', 'keepAliveMax', 60, 0],
     ['max-qos', '1', 'qosMax', 1, 2],
     ['max-retained-messages', '0', 'retainedMessagesMax', 0, LIMITS.retainedMessagesMax],
-    ['max-retained-bytes', '99', 'retainedBytesMax', 99, LIMITS.retainedBytesMax],
+    ['max-retained-bytes', '99', 'retainedBytesMax', 99, memoryShare(LIMITS.retainedBytesMax)],
     ['max-subscriptions', '3', 'subscriptionsMax', 3, LIMITS.subscriptionsPerSessionMax],
     ['max-topic-levels', '8', 'topicLevelsMax', 8, LIMITS.topicLevelsMax],
     ['max-topic-bytes', '256', 'topicBytesMax', 256, LIMITS.topicBytesMax],
