@@ -63,7 +63,7 @@ function refusePublish(c: Connection, view: PublishView, reason: number, text: s
   writeAckInWords(c.writer(type), type, view.packetId, reason, words(c, text), c.maximumPacketSize) // [MQTT-4.3.3-9]
 }
 
-/** Finds what the alias stands for, or what it will. @returns false where the client has failed by it */
+/** Finds what the alias stands for, or what it will. @returns false where the client has failed by it, or the publish is refused */
 function resolveAlias(c: Connection, view: PublishView): boolean {
   const { topicAlias, buf, topicStart, topicEnd } = view
   const { policy, topics } = c.broker
@@ -73,18 +73,25 @@ function resolveAlias(c: Connection, view: PublishView): boolean {
     return false
   }
   if (c.aliasesIn === null) c.aliasesIn = new InboundAliases()
+  let topic: TopicRef | undefined
   if (topicStart === topicEnd) {
-    const topic = c.aliasesIn.get(topicAlias)
-    if (topic === undefined) c.fail(Reason.protocolError, 'topic alias without a topic')
-    else if (topic !== c.topic) turnTo(c, topic)
-    return topic !== undefined
+    topic = c.aliasesIn.get(topicAlias)
+    if (topic === undefined) {
+      c.fail(Reason.protocolError, 'topic alias without a topic')
+      return false
+    }
+  } else {
+    topic = topics.internBytes(buf, topicStart, topicEnd)
+    // Also by a publish that is refused for its name: what follows under this alias means the new one [MQTT-3.3.2-12].
+    if (!c.aliasesIn.set(topicAlias, topic)) {
+      c.fail(Reason.quotaExceeded, 'topic aliases for too many bytes of topic names')
+      return false
+    }
   }
-  const topic = topics.internBytes(buf, topicStart, topicEnd)
+  if (topic === c.topic) return true
   if (!fits(c, view, topic)) return false
-  if (topic !== c.topic) turnTo(c, topic)
-  if (c.aliasesIn.set(topicAlias, topic)) return true // [MQTT-3.3.2-12]
-  c.fail(Reason.quotaExceeded, 'topic aliases for too many bytes of topic names')
-  return false
+  turnTo(c, topic)
+  return true
 }
 
 /** Judged once, however many messages to this topic follow. */

@@ -6,7 +6,7 @@ import type { SpecClient } from '../support/one_node.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('3.3.2.3.4 topic aliases, everywhere')
-const { everywhere } = arrangements(test)
+const { alone, everywhere } = arrangements(test)
 
 /** Aliases of what came; a name for each alias must have come before it stands alone, on this connection. */
 function aliases(c: SpecClient, known: Map<number, string>): number[] {
@@ -85,6 +85,27 @@ everywhere(
     p.expectDisconnect(0x82)
     c.expectNothing()
   },
+)
+
+alone(
+  '[MQTT-3.3.2-12]',
+  'a name that is refused takes its alias all the same: what follows under it does not go to the name before',
+  (w) => {
+    const c = w.connect('c')
+    c.subscribe('#', 1)
+    const p = w.connect('p')
+    p.publish('x', 'named', { qos: 1, topicAlias: 1 })
+    p.sendPublish('a/b/c/d', 'refused', { qos: 1, topicAlias: 1 })
+    assert.is(p.expect('puback').reason, 0x90)
+    for (const qos of [1, 2] as const) {
+      p.sendPublish('', 'by alias', { qos, topicAlias: 1 })
+      assert.is(p.expect(qos === 1 ? 'puback' : 'pubrec').reason, 0x90)
+    }
+    p.publish('y', 'named', { qos: 1, topicAlias: 1 })
+    p.publish('', 'by alias', { qos: 1, topicAlias: 1 })
+    assert.equal(c.deliveries(), ['x=named', 'y=named', 'y=by alias'])
+  },
+  { topicLevelsMax: 3 },
 )
 
 everywhere(
