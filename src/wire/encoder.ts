@@ -219,7 +219,7 @@ export function writePingresp(w: ByteWriter): void {
   w.u8(0)
 }
 
-/** @param bytesMax the client's Maximum Packet Size, for which words are left out, but nothing else */
+/** @param bytesMax the client's Maximum Packet Size, for which a server reference and words are left out, but nothing else */
 export function writeConnack(
   w: ByteWriter,
   version: Version,
@@ -250,7 +250,7 @@ export function writeConnack(
   flagProperty(Property.sharedSubscriptionAvailable, fields.sharedAvailable)
   u16Property(Property.serverKeepAlive, fields.serverKeepAlive)
   textProperty(Property.responseInformation, fields.responseInformation)
-  textProperty(Property.serverReference, fields.serverReference)
+  fittingText(Property.serverReference, fields.serverReference, 2, bytesMax) // [MQTT-3.1.2-24]
   textProperty(Property.authenticationMethod, fields.authMethod)
   binaryProperty(Property.authenticationData, fields.authData)
   fittingText(Property.reasonString, fields.reasonString, 2, bytesMax) // [MQTT-3.2.2-19]

@@ -215,6 +215,25 @@ test('a node that is leaving sends who comes now to the other one: CONNACK 0x9C'
   }
 })
 
+test('[MQTT-3.1.2-24] a server reference is left out of a CONNACK that the client would not take with it', () => {
+  const serverReference = 'b.example:1883'
+  const world = new TwoNodes({ serverReference })
+  world.a.drainAway()
+  for (const [maximumPacketSize, told] of [
+    [22, serverReference],
+    [21, undefined],
+    [5, undefined],
+  ] as const) {
+    const c = world.open(world.a, 'c')
+    c.sendConnect({ maximumPacketSize })
+    const connack = c.expect('connack')
+    assert.is(connack.reason, 0x9c)
+    assert.is(connack.serverReference, told)
+    assert.ok(c.bytesReceived <= maximumPacketSize, `${c.bytesReceived} bytes`)
+    assert.ok(c.closed)
+  }
+})
+
 // ---- session expiry
 
 everywhere('[MQTT-3.1.2-8]', 'DISCONNECT that makes the session live longer gives its will the whole delay', (w) => {
