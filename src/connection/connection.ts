@@ -22,6 +22,7 @@ import {
 import { Reason, reasonName } from '../wire/reason.ts'
 import type { InboundAliases, OutboundAliases } from './aliases.ts'
 import type { Broker } from './broker.ts'
+import { addGate, firstShut, gatesFrom, NO_GATES } from './gates.ts'
 import { onAck } from './on_ack.ts'
 import { onAuth } from './on_auth.ts'
 import { onConnect } from './on_connect.ts'
@@ -42,8 +43,6 @@ export interface Socket {
   resume(): void
   end(reason: number): void
 }
-
-const NO_GATES: number[] = Object.freeze([]) as unknown as number[]
 
 export class Connection implements PacketSink, Attachment {
   readonly attached = true
@@ -83,8 +82,8 @@ export class Connection implements PacketSink, Attachment {
   unreleased = 0
   /** Bytes for the client, in order; null while there are none. */
   out: ByteWriter | null = null
-  /** Pairs (offset in `out`, turn): bytes from the offset on wait until the turn is released. */
-  private gates: number[] = NO_GATES
+  /** Into `out` (gates.ts). */
+  private gates = NO_GATES
   /** It stands in the broker's list of connections to write. */
   isDirty = false
   /** The socket took less than it was offered. */
@@ -210,10 +209,7 @@ export class Connection implements PacketSink, Attachment {
   /** What is appended from now on leaves only when the turn is released. Turn 0 gates nothing. */
   gate(turn: number): void {
     if (turn <= this.broker.released) return
-    const { gates } = this
-    if (gates.length > 0 && (gates[gates.length - 1] as number) >= turn) return
-    if (gates === NO_GATES) this.gates = [this.buffer().length, turn]
-    else gates.push(this.buffer().length, turn)
+    this.gates = addGate(this.gates, this.buffer().length, turn)
   }
 
   /** Bytes not yet taken by the socket. */
@@ -225,17 +221,11 @@ export class Connection implements PacketSink, Attachment {
   flush(): boolean {
     const { out } = this
     if (out === null || this.state === 'closed') return false
-    const { released } = this.broker
-    let limit = out.length
-    let passed = 0
     const { gates } = this
-    while (passed < gates.length) {
-      if ((gates[passed + 1] as number) > released) {
-        limit = gates[passed] as number
-        break
-      }
-      passed += 2
-    }
+    const shut = firstShut(gates, this.broker.released)
+    // A gate with nothing behind it holds back the end: a goodbye is carried out before the socket closes.
+    const waits = shut < gates.length
+    const limit = waits ? (gates[shut] as number) : out.length
     let taken = 0
     if (limit > 0 && !this.blocked) {
       taken = this.socket.write(limit === out.buf.length ? out.buf : out.buf.subarray(0, limit))
@@ -243,8 +233,6 @@ export class Connection implements PacketSink, Attachment {
       if (taken < limit) this.blocked = true
       this.broker.traffic.bytesOut += taken
     }
-    // A gate with nothing behind it holds back the end: a goodbye is carried out before the socket closes.
-    const waits = passed < gates.length
     if (taken === out.length && !waits) {
       // The session stopped at this mark, and no event of the socket will follow.
       if (taken >= LIMITS.outBytesPumpMax && this.session !== null) this.broker.pump(this.session)
@@ -256,11 +244,7 @@ export class Connection implements PacketSink, Attachment {
     }
     if (taken > 0) out.buf.copyWithin(0, taken, out.length)
     out.length -= taken
-    if (passed > 0 || taken > 0) {
-      const rest = gates.slice(passed)
-      for (let i = 0; i < rest.length; i += 2) rest[i] = (rest[i] as number) - taken
-      this.gates = rest.length === 0 ? NO_GATES : rest
-    }
+    if (shut > 0 || taken > 0) this.gates = gatesFrom(gates, shut, taken)
     if (out.length > LIMITS.outBytesMax) {
       this.broker.count('connections_closed_slow')
       this.drop('slow reader')
@@ -340,11 +324,8 @@ export class Connection implements PacketSink, Attachment {
     this.endReason = reason
     const { gates, out } = this
     // Outputs whose promise is not kept yet must never leave after the session has gone elsewhere.
-    if (out !== null && gates.length > 0) {
-      let i = 0
-      while (i < gates.length && (gates[i + 1] as number) <= this.broker.released) i += 2
-      if (i < gates.length) out.length = gates[i] as number
-    }
+    const shut = firstShut(gates, this.broker.released)
+    if (out !== null && shut < gates.length) out.length = gates[shut] as number
     this.gates = NO_GATES
     if (this.state === 'open') sayWhy(this, reason, text, serverReference)
     else if (this.state === 'claiming' || this.state === 'authenticating')
