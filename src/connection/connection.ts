@@ -5,7 +5,7 @@ import type { ByteWriter } from '../base/bytes.ts'
 import type { ConnId } from '../base/identity.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Entry } from '../session/queue.ts'
-import { type Attachment, NO_ENTRIES, type Session } from '../session/session.ts'
+import type { Attachment, Session } from '../session/session.ts'
 import type { Access } from '../topic/access.ts'
 import type { TopicRef } from '../topic/topics.ts'
 import { Decoder } from '../wire/decoder.ts'
@@ -44,6 +44,9 @@ export interface Socket {
   end(reason: number): void
 }
 
+/** Stays empty: a connection that has any makes its own. */
+const NO_AGAIN: Set<Entry> = new Set()
+
 export class Connection implements PacketSink, Attachment {
   readonly attached = true
   readonly socket: Socket
@@ -76,8 +79,8 @@ export class Connection implements PacketSink, Attachment {
   aliasesIn: InboundAliases | null = null
   /** Null where the client takes none. */
   aliasesOut: OutboundAliases | null = null
-  /** Sent by a former connection and not yet sent again by this one. */
-  again: Entry[] = NO_ENTRIES
+  /** Sent by a former connection, not acknowledged since and not yet sent again by this one; in order. */
+  again = NO_AGAIN
   /** QoS 2 publishes of this connection that the client has not released. */
   unreleased = 0
   /** Bytes for the client, in order; null while there are none. */
@@ -369,7 +372,7 @@ export class Connection implements PacketSink, Attachment {
 
   /** Room for `n` more QoS 1 or 2 messages? */
   hasWindow(session: Session): boolean {
-    return session.inflight.size < this.window && this.again.length === 0 && this.outBytes < LIMITS.outBytesPumpMax
+    return session.inflight.size < this.window && this.again.size === 0 && this.outBytes < LIMITS.outBytesPumpMax
   }
 
   opened(): void {

@@ -1,5 +1,6 @@
 // On ack: PUBACK, PUBREC, PUBREL and PUBCOMP of the client. An acknowledgement of something unknown is no error: it may be
 // older than the last change of owner.
+import type { Entry } from '../session/queue.ts'
 import type { Session } from '../session/session.ts'
 import { writeAck } from '../wire/encoder.ts'
 import { type AckType, PacketType } from '../wire/packet.ts'
@@ -22,12 +23,20 @@ export function onAck(c: Connection, type: AckType, packetId: number, reason: nu
   }
 }
 
+/** The flow of this message is over, here or where a former connection left it. */
+function ends(c: Connection, session: Session, entry: Entry, packetId: number): void {
+  if (entry.pos < 0) session.inflight.delete(packetId)
+  else {
+    if (c.again.size > 0) c.again.delete(entry)
+    c.broker.done(session, entry)
+  }
+  if (session.queue.count > 0) c.broker.pump(session)
+}
+
 function onPuback(c: Connection, session: Session, packetId: number): void {
   const entry = session.inflight.get(packetId)
   if (entry === undefined || entry.state !== 1) return
-  if (entry.pos < 0) session.inflight.delete(packetId)
-  else c.broker.done(session, entry)
-  if (session.queue.count > 0) c.broker.pump(session)
+  ends(c, session, entry, packetId)
 }
 
 function onPubrec(c: Connection, session: Session, packetId: number, reason: number): void {
@@ -40,14 +49,15 @@ function onPubrec(c: Connection, session: Session, packetId: number, reason: num
   }
   if (reason >= 0x80) {
     // the client refused it: the flow ends here [MQTT-4.3.3-4]
-    if (entry.pos < 0) session.inflight.delete(packetId)
-    else c.broker.done(session, entry)
-    if (session.queue.count > 0) c.broker.pump(session)
+    ends(c, session, entry, packetId)
     return
   }
   if (entry.state === 2) {
     if (entry.pos < 0) session.inflight.set(packetId, SENT_RELEASED)
-    else c.broker.sent(session, entry, packetId, 3)
+    else {
+      c.again.delete(entry)
+      c.broker.sent(session, entry, packetId, 3)
+    }
   }
   if (c.broker.rules.gatePubrel) c.gate(c.broker.need())
   writeAck(c.writer(PacketType.pubrel), PacketType.pubrel, packetId, Reason.success, c.version) // [MQTT-4.3.3-4]
@@ -66,7 +76,5 @@ function onPubrel(c: Connection, session: Session, packetId: number): void {
 function onPubcomp(c: Connection, session: Session, packetId: number): void {
   const entry = session.inflight.get(packetId)
   if (entry === undefined || entry.state !== 3) return
-  if (entry.pos < 0) session.inflight.delete(packetId)
-  else c.broker.done(session, entry)
-  if (session.queue.count > 0) c.broker.pump(session)
+  ends(c, session, entry, packetId)
 }

@@ -45,23 +45,22 @@ export function allocateUnkept(session: Session, qos: 1 | 2, rules: Rules): numb
 /** Sends again what was under way when the former connection ended [MQTT-4.4.0-1], then what waits. */
 export function resume(c: Connection, session: Session): void {
   if (c.version === 0 || session.queue.count === 0) return
-  c.again = []
+  c.again = new Set()
   for (const entry of session.queue) {
     if (entry.state === 0) continue
     if (entry.state === 3)
       writeAck(c.writer(PacketType.pubrel), PacketType.pubrel, entry.packetId, Reason.success, c.version)
-    else c.again.push(entry)
+    else c.again.add(entry)
   }
   session.queue.cursor = 0
 }
 
 /** The rest of what a former connection sent, as far as this client's Receive Maximum lets it [MQTT-3.3.4-9]. */
 function sendAgain(c: Connection, session: Session, version: Version): void {
-  const { broker } = c
-  while (session.inflight.size - c.again.length < c.window && c.outBytes < LIMITS.outBytesPumpMax) {
-    const entry = c.again.shift()
-    if (entry === undefined) return
-    if (entry.gone || entry.state === 3) continue
+  const { broker, again } = c
+  for (const entry of again) {
+    if (session.inflight.size - again.size >= c.window || c.outBytes >= LIMITS.outBytesPumpMax) return
+    again.delete(entry)
     if (room(c, entry, version) < 0) {
       broker.count('dropped_too_large')
       broker.done(session, entry)
@@ -73,8 +72,8 @@ function sendAgain(c: Connection, session: Session, version: Version): void {
 export function pump(c: Connection, session: Session): void {
   const { broker } = c
   if (c.state !== 'open' || c.version === 0) return
-  if (c.again.length > 0) sendAgain(c, session, c.version)
-  while (session.queue.waiting > 0 && c.again.length === 0 && c.outBytes < LIMITS.outBytesPumpMax) {
+  if (c.again.size > 0) sendAgain(c, session, c.version)
+  while (session.queue.waiting > 0 && c.again.size === 0 && c.outBytes < LIMITS.outBytesPumpMax) {
     const entry = session.queue.nextWaiting()
     if (entry === null) return
     const { message } = entry

@@ -164,6 +164,40 @@ for (const qos of [1, 2] as const)
     },
   )
 
+for (const qos of [1, 2] as const)
+  everywhere(
+    '[MQTT-3.3.4-9] [MQTT-4.9.0-2]',
+    `what is acknowledged of a former connection makes no room for QoS ${qos} beside what is sent again`,
+    (w) => {
+      const p = w.connect('p')
+      let c = w.connect('c', kept(5))
+      c.subscribe('t', qos)
+      for (let i = 0; i < 5; i++) p.publish('t', `${i}`, { qos })
+      const sent = came(c)
+      assert.is(sent.length, 5)
+      c.drop()
+      c = w.connect('c', { ...kept(5), receiveMaximum: 1 })
+      assert.equal(came(c), [sent[0]])
+      for (const id of [sent[2], sent[4]] as [number, number]) {
+        if (qos === 1) c.sendPuback(id)
+        else {
+          c.sendPubrec(id)
+          c.expect('pubrel')
+          c.expectNothing()
+          c.sendPubcomp(id)
+        }
+        c.expectNothing()
+      }
+      // Nothing of the two is sent again, and nothing else is left behind.
+      for (const id of [sent[0], sent[1], sent[3]] as [number, number, number]) {
+        if (qos === 1) c.sendPuback(id)
+        else c.sendPubrec(id, 0x80)
+      }
+      p.publish('t', 'next', { qos })
+      assert.equal(came(c).slice(0, 2), [sent[1], sent[3]])
+    },
+  )
+
 everywhere('[MQTT-3.3.4-9] [MQTT-4.9.0-2]', 'retained messages keep to the quota as well', (w) => {
   const p = w.connect('p')
   for (let i = 0; i < 8; i++) p.publish(`t/${i}`, 'x', { qos: 1, retain: true })
