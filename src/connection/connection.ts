@@ -220,8 +220,17 @@ export class Connection implements PacketSink, Attachment {
     return this.out === null ? 0 : this.out.length
   }
 
-  /** Writes what is released. @returns true when a gate still holds bytes back */
+  /** Writes what is released, and closes who does not read at all. @returns true when a gate still holds bytes back */
   flush(): boolean {
+    const waits = this.offer()
+    if (this.outBytes <= LIMITS.outBytesMax) return waits
+    this.broker.count('connections_closed_slow')
+    this.drop('slow reader')
+    return false
+  }
+
+  /** Offers the socket what is released. Nobody's connection ends by it, so it may be called in the middle of a publish. */
+  private offer(): boolean {
     const { out } = this
     if (out === null || this.state === 'closed') return false
     const { gates } = this
@@ -248,16 +257,12 @@ export class Connection implements PacketSink, Attachment {
     if (taken > 0) out.buf.copyWithin(0, taken, out.length)
     out.length -= taken
     if (shut > 0 || taken > 0) this.gates = gatesFrom(gates, shut, taken)
-    if (out.length > LIMITS.outBytesMax) {
-      this.broker.count('connections_closed_slow')
-      this.drop('slow reader')
-    }
     return waits
   }
 
   /** More than enough waits: the socket is offered it before the end of the turn. @returns false where it does not take it */
   relieve(): boolean {
-    if (!this.blocked) this.flush()
+    if (!this.blocked) this.offer()
     return this.outBytes <= LIMITS.outBytesQos0Max
   }
 
@@ -335,7 +340,7 @@ export class Connection implements PacketSink, Attachment {
       writeConnackRefusal(this, reason, text, serverReference)
     this.decoder.stop()
     if (this.state !== 'closing') this.state = move(this.state, 'closing')
-    this.flush()
+    this.offer()
     if ((this.state as ConnectionState) !== 'closed') this.finish()
   }
 

@@ -4,6 +4,7 @@ import { ByteWriter, utf8 } from '../../../src/base/bytes.ts'
 import { LIMITS } from '../../../src/base/limits.ts'
 import type { BrokerNode } from '../../../src/core/node.ts'
 import { writePublish } from '../../../src/wire/encoder.ts'
+import { PacketType } from '../../../src/wire/packet.ts'
 import { OneNode, type SpecClient, TwoNodes } from '../../support/one_node.ts'
 import { assert, suite } from '../../support/suite.ts'
 
@@ -239,6 +240,26 @@ test('a reader is slow when its socket takes no more, not when much comes at onc
   p.raw(bytes.take())
   assert.is(c.takeAll().length, 12)
   assert.is(world.metric('dropped_slow_reader'), 0)
+})
+
+test('a reader with too much waiting is closed behind the publish that finds it, which goes to everybody else', () => {
+  const world = new OneNode()
+  const will = { topic: 'will', payload: utf8('gone'), qos: 0 as const, retain: false }
+  const slow = world.connect('slow', { will })
+  const fast = world.connect('fast')
+  const p = world.connect('p')
+  slow.subscribe('t')
+  for (const filter of ['t', 'will']) fast.subscribe(filter)
+  // Behind a promise that the disk does not keep, and there is nothing that its socket could be offered.
+  world.diskAnswers = false
+  slow.sendPublish('r', 'x', { qos: 1, retain: true })
+  slow.expectNothing()
+  world.node.live.get('slow')?.writer(PacketType.pingresp).copy(new Uint8Array(LIMITS.outBytesMax))
+  p.publish('t', 'x')
+  assert.equal(fast.deliveries(), ['t=x', 'will=gone'])
+  assert.ok(slow.closed)
+  assert.is(world.metric('connections_closed_slow'), 1)
+  assert.is(world.metric('dropped_slow_reader'), 1)
 })
 
 test('a slow reader loses its own messages of QoS 0 only', () => {
