@@ -30,6 +30,8 @@ export const LIMITS = {
   stickyPublishersMax: 10_000,
   /** Milliseconds between accept and CONNECT. */
   connectTimeoutMs: 10_000,
+  /** Milliseconds in which a closed connection's last bytes must be read, once no promise holds them: a network that stalls recovers in less. */
+  closeTimeoutMs: 5_000,
   // ---- who a client is
   /** Milliseconds between CONNECT and the end of authentication, the wait for others' passwords included. Clients give up at 30 s. */
   authTimeoutMs: 20_000,

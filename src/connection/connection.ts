@@ -224,8 +224,7 @@ export class Connection implements PacketSink, Attachment {
   flush(): boolean {
     const waits = this.offer()
     if (this.outBytes <= LIMITS.outBytesMax) return waits
-    this.broker.count('connections_closed_slow')
-    this.drop('slow reader')
+    this.dropSlow('slow reader')
     return false
   }
 
@@ -342,6 +341,12 @@ export class Connection implements PacketSink, Attachment {
     if (this.state !== 'closing') this.state = move(this.state, 'closing')
     this.offer()
     if ((this.state as ConnectionState) !== 'closed') this.finish()
+  }
+
+  /** It does not read what there is for it. */
+  dropSlow(why: string): void {
+    this.broker.count('connections_closed_slow')
+    this.drop(why)
   }
 
   /** Cut without a word. */

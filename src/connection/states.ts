@@ -10,7 +10,7 @@ const NEXT = {
   claiming: ['open', 'closing', 'closed'],
   /** CONNACK is on its way or sent. */
   open: ['closing', 'closed'],
-  /** The last bytes wait for their gate or for the socket; nothing more is read. */
+  /** The last bytes wait for their gate, and then for the socket, but not for ever; nothing more is read. */
   closing: ['closed'],
   closed: [],
 } as const satisfies Record<string, readonly string[]>

@@ -4,7 +4,7 @@ import { LIMITS } from '../base/limits.ts'
 import type { Connection } from '../connection/connection.ts'
 import { pump } from '../connection/send.ts'
 import type { Session } from '../session/session.ts'
-import { tickKeepAlive } from './clients/keep_alive.ts'
+import { lingers, tickKeepAlive } from './clients/keep_alive.ts'
 import type { Histogram } from './monitor/histogram.ts'
 import type { BrokerNode } from './node.ts'
 
@@ -180,6 +180,7 @@ export class Drainer {
       const c = toWrite[i] as Connection
       c.isDirty = false
       if (c.flush()) this.gated.add(c)
+      else if (c.state === 'closing') lingers(this.node, c)
     }
     toWrite.length = 0
   }

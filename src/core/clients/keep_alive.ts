@@ -1,7 +1,14 @@
-// Keep alive: connections that are silent for too long end, before CONNECT and after it. Knows nothing of their sessions.
+// Keep alive: connections that are silent for too long end, before CONNECT and after it, and those that are closed and do not read.
+// Knows nothing of their sessions.
+import { LIMITS } from '../../base/limits.ts'
 import type { Connection } from '../../connection/connection.ts'
 import { Reason } from '../../wire/reason.ts'
 import type { BrokerNode } from '../node.ts'
+
+/** Closed but for bytes that it does not read: from now on they have their time, and reading a few of them gives it no more. */
+export function lingers(node: BrokerNode, c: Connection): void {
+  if (!node.keepAlive.has(c)) node.keepAlive.set(c, node.now + LIMITS.closeTimeoutMs)
+}
 
 /** Looks at each connection whose time is over. */
 export function tickKeepAlive(node: BrokerNode): void {
@@ -24,6 +31,7 @@ function due(node: BrokerNode, c: Connection): void {
       c.close()
     } else if (c.state === 'authenticating') node.authentication.timedOut(c)
     else if (c.state === 'claiming') node.keepAlive.set(c, node.now + connectTimeoutMs)
+    else if (c.state === 'closing') c.dropSlow('last bytes not read in time') // [MQTT-3.1.2-22] [MQTT-4.13.1-1]
     return
   }
   if (c.keepAliveMs === 0) return
