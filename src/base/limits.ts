@@ -26,6 +26,8 @@ export const LIMITS = {
   routedTargetsMax: 250_000,
   /** Subscriptions of one session. */
   subscriptionsPerSessionMax: 10_000,
+  /** Filters of one SUBSCRIBE that are looked at, or as many as a session may have where that is more: 2 MiB hold 500 000, others would feel it. */
+  filtersPerPacketMax: 10_000,
   /** Publishers that one shared subscription remembers the member of (strategy sticky); it then forgets them all. */
   stickyPublishersMax: 10_000,
   /** Milliseconds between accept and CONNECT. */
@@ -175,6 +177,7 @@ export const LIMITS = {
 } as const
 
 assert(LIMITS.connectBytesMax <= LIMITS.packetBytesMax, 'a CONNECT is a packet')
+assert(LIMITS.subscriptionsPerSessionMax <= LIMITS.filtersPerPacketMax, 'one packet may fill a session')
 assert(LIMITS.packetBytesMax <= LIMITS.packetBytesMost, 'the default may be allowed')
 assert(LIMITS.frameBytesMax >= 2 * LIMITS.packetBytesMost + LIMITS.frameBatchBytes, 'a frame must hold any packet')
 assert(LIMITS.dealtBytesMax + 2 * LIMITS.packetBytesMax <= LIMITS.frameBytesMax, 'a group must fit into a frame')

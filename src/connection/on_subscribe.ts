@@ -1,5 +1,6 @@
 // On SUBSCRIBE and UNSUBSCRIBE: one answer code a filter, in their order.
 import { utf8 } from '../base/bytes.ts'
+import { LIMITS } from '../base/limits.ts'
 import { canonicalFilter, isShared, levelsOf, topicFilter, validFilter } from '../topic/name.ts'
 import { writeSuback, writeUnsuback } from '../wire/encoder.ts'
 import { PacketType, type Subscribe, type SubscribeRequest, type Unsubscribe } from '../wire/packet.ts'
@@ -14,7 +15,7 @@ const NO_ANSWER = 'the answer is larger than the client takes'
 const REFUSALS: Readonly<Record<number, string>> = {
   [Reason.topicFilterInvalid]: 'not well formed, too long, or of too many levels',
   [Reason.notAuthorized]: 'this client may not read all that it matches',
-  [Reason.quotaExceeded]: 'the session has as many subscriptions as it may',
+  [Reason.quotaExceeded]: 'more than a session, or one packet, may have',
 }
 
 export function onSubscribe(c: Connection, packet: Subscribe): void {
@@ -23,7 +24,9 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
   if (!takesCodes(c, packet.subscriptions.length)) return c.fail(Reason.packetTooLarge, NO_ANSWER)
   const { qosMax } = broker.policy
   const codes: number[] = []
-  const accepted: SubscribeRequest[] = []
+  // As of one packet for each filter, in their order [MQTT-3.8.4-5]; but one that comes again is made and replayed only once.
+  const accepted = new Map<string, SubscribeRequest>()
+  const replayed = new Set<string>()
   let refused = ''
   const added = new Set<string>()
   for (const request of packet.subscriptions) {
@@ -37,22 +40,18 @@ export function onSubscribe(c: Connection, packet: Subscribe): void {
     }
     const qos = request.qos > qosMax ? qosMax : request.qos
     const filter = canonicalFilter(request.filter)
-    accepted.push(qos === request.qos && filter === request.filter ? request : { ...request, filter, qos })
+    const isNew = !accepted.has(filter) && !session.subscriptions.has(filter)
+    // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11]
+    if (request.retainHandling === 0 || (request.retainHandling === 1 && isNew)) replayed.add(filter)
+    accepted.set(filter, qos === request.qos && filter === request.filter ? request : { ...request, filter, qos })
     codes.push(qos) // [MQTT-3.8.4-8]
   }
-  const retained: { request: SubscribeRequest; isNew: boolean }[] = []
-  for (const request of accepted) {
-    retained.push({ request, isNew: !session.subscriptions.has(request.filter) })
-    broker.subscribe(session, request, packet.subscriptionId)
-  }
+  for (const request of accepted.values()) broker.subscribe(session, request, packet.subscriptionId)
   c.gate(broker.need())
   const w = c.writer(PacketType.suback)
   writeSuback(w, c.version, packet.packetId, codes, words(c, refused), c.maximumPacketSize) // [MQTT-3.8.4-1], [MQTT-3.8.4-2]
-  for (const { request, isNew } of retained) {
-    if (isShared(request.filter)) continue // a group gets no retained messages
-    // [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11]
-    if (request.retainHandling === 0 || (request.retainHandling === 1 && isNew))
-      broker.replayRetained(session, request.filter)
+  for (const filter of replayed) {
+    if (!isShared(filter)) broker.replayRetained(session, filter) // a group gets no retained messages
   }
   broker.log('subscribe', { client: c.clientId, filters: packet.subscriptions.map((s) => s.filter), codes })
 }
@@ -64,17 +63,19 @@ export function topicFits(policy: ConnectionPolicy, topic: string): boolean {
 
 /** @param added filters of this packet that the session does not have yet  @param before filters of this packet before this one */
 function refusalOf(c: Connection, request: SubscribeRequest, added: Set<string>, before: number): number {
+  const { policy } = c.broker
+  if (before >= LIMITS.filtersPerPacketMax && before >= policy.subscriptionsMax) return Reason.quotaExceeded
   if (!validFilter(request.filter)) return Reason.topicFilterInvalid // [MQTT-4.8.2-1], [MQTT-4.8.2-2]
-  if (!topicFits(c.broker.policy, request.filter)) return Reason.topicFilterInvalid
+  if (!topicFits(policy, request.filter)) return Reason.topicFilterInvalid
   const known = c.session?.subscriptions
   const filter = canonicalFilter(request.filter)
   if (c.access !== null) {
     // Each is judged by each rule: of one packet no more than a session may have, or others would feel it.
-    if (before >= c.broker.policy.subscriptionsMax) return Reason.quotaExceeded
+    if (before >= policy.subscriptionsMax) return Reason.quotaExceeded
     if (!c.access.mayRead(topicFilter(filter))) return Reason.notAuthorized
   }
   if (known === undefined || known.has(filter) || added.has(filter)) return 0
-  if (known.size + added.size >= c.broker.policy.subscriptionsMax) return Reason.quotaExceeded
+  if (known.size + added.size >= policy.subscriptionsMax) return Reason.quotaExceeded
   added.add(filter)
   return 0
 }

@@ -170,6 +170,26 @@ alone(
   },
 )
 
+everywhere(
+  { 5: '[MQTT-3.8.4-3] [MQTT-3.8.4-4] [MQTT-3.8.4-5]', 4: '[MQTT-3.1.1/3.8.4-3] [MQTT-3.1.1/3.8.4-4]' },
+  'a filter that one packet names again has its last options, a code each time, and its retained messages once',
+  (w, version) => {
+    const p = w.connect('p', { version })
+    p.publish('t', 'kept', { retain: true, qos: 2 })
+    let c = w.connect('c', kept(version))
+    const again = ([2, 0, 2] as const).map((qos) => ({ filter: 't', qos }))
+    const last = { filter: 't', qos: 1, retainHandling: version === 5 ? 2 : 0 } as const
+    assert.equal(c.subscribe([...again, last]), [2, 0, 2, 1])
+    const d = c.take()
+    assert.equal([d.qos, d.retain], [1, true])
+    c.expectNothing()
+    c = w.move(c)
+    p.publish('t', 'live', { qos: 2 })
+    assert.is(c.take().qos, 1)
+    c.expectNothing()
+  },
+)
+
 alone(
   { 5: '[MQTT-3.8.4-7] [MQTT-3.9.3-2]', 4: '[MQTT-3.1.1/3.8.4-5] [MQTT-3.1.1/3.9.3-2]' },
   'the code is the granted QoS, also where the server grants less',

@@ -101,6 +101,32 @@ test('the number of subscriptions is held within one SUBSCRIBE too; known filter
   assert.is(world.node.sessions.get('c')?.subscriptions.size, 3)
 })
 
+test('one SUBSCRIBE with a filter many times over is one change, and of its filters no more are looked at than it may have', () => {
+  const most = LIMITS.filtersPerPacketMax
+  const world = new TwoNodes()
+  world.connect(world.a, 'p').publish('t', 'kept', { retain: true, qos: 1 })
+  for (const [version, refusal] of [
+    [5, 0x97],
+    [4, 0x80],
+  ] as const) {
+    const c = world.connect(world.a, `c${version}`, { ...kept, version })
+    const made = world.a.emitter.count
+    const codes = c.subscribe(new Array(most + 2).fill({ filter: '#', qos: 0 }))
+    assert.is(world.a.emitter.count - made, 1)
+    assert.equal(codes, [...new Array(most).fill(0), refusal, refusal])
+    assert.equal(c.deliveries(), ['t=kept'])
+  }
+  assert.is(world.a.metrics.get('subscriptions_refused'), 4)
+})
+
+test('where a session may have more filters, one packet may name as many', () => {
+  const subscriptionsMax = LIMITS.filtersPerPacketMax + 2
+  const world = new OneNode({ subscriptionsMax })
+  const filters = Array.from({ length: subscriptionsMax + 1 }, (_, i) => ({ filter: `t/${i}`, qos: 0 as const }))
+  const codes = world.connect('c').subscribe(filters)
+  assert.is(codes.indexOf(0x97), subscriptionsMax)
+})
+
 // ---- retained
 
 test('a full retained store takes new values for its topics and deletions, and no new topics', () => {
