@@ -15,17 +15,12 @@ function to(port: number): string[] {
 export class MosquittoSub {
   readonly proc: Proc
   readonly lines: string[] = []
-  private rest = ''
 
   /** @param args as on its command line, without host and port */
   constructor(port: number, args: readonly string[]) {
     // Through stdbuf, or its output stays in its buffer as long as it is no terminal.
     this.proc = new Proc('stdbuf', ['-oL', 'mosquitto_sub', ...to(port), '-d', ...args])
-    this.proc.onOutput((chunk) => {
-      const parts = (this.rest + chunk).split('\n')
-      this.rest = parts.pop() ?? ''
-      this.lines.push(...parts)
-    })
+    this.proc.onLine((line) => void this.lines.push(line))
   }
 
   /** What it received, without the lines of its debug output. */

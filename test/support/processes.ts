@@ -101,6 +101,16 @@ export class Proc {
     this.listeners.push(listener)
   }
 
+  /** Whole lines of what it says. */
+  onLine(listener: (line: string) => void): void {
+    let rest = ''
+    this.onOutput((chunk) => {
+      const parts = (rest + chunk).split('\n')
+      rest = parts.pop() ?? ''
+      for (const line of parts) listener(line)
+    })
+  }
+
   signal(name: NodeJS.Signals): void {
     const { pid } = this.child
     if (!this.isUp || pid === undefined) return

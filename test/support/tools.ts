@@ -1,5 +1,6 @@
 // Tools: programs that some tests need beside Node and npm. Where one is missing such a test is left out, and said to be; with CI=true
 // it runs all the same, and fails.
+import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import process from 'node:process'
@@ -13,17 +14,23 @@ const PACKAGES = {
   mosquitto: 'mosquitto',
   mosquitto_passwd: 'mosquitto',
   mosquitto_pub: 'mosquitto-clients',
+  mosquitto_rr: 'mosquitto-clients',
   mosquitto_sub: 'mosquitto-clients',
+  paho: 'python3-paho-mqtt',
   script: 'bsdutils',
   stdbuf: 'coreutils',
 } as const
 
 export type Tool = keyof typeof PACKAGES
 
+/** The system's own: Debian's packages are for no other. */
+export const PYTHON = '/usr/bin/python3'
+
 // Servers' programs are not on everybody's path.
 process.env['PATH'] = [process.env['PATH'] ?? '', '/usr/sbin', '/sbin'].join(delimiter)
 
 function isThere(tool: Tool): boolean {
+  if (tool === 'paho') return spawnSync(PYTHON, ['-c', 'import paho.mqtt.client']).status === 0
   return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
     try {
       accessSync(join(folder, tool), constants.X_OK)
