@@ -39,7 +39,7 @@ Advanced options:
 ${group('advanced')}
 
 Each option can stand in the file of --config (NAME = VALUE) and in the environment (TANDEMQ_NAME) too;
-the file yields to the environment, the environment to flags.
+the file yields to the environment, the environment to flags. What takes no value is true or false there.
 
 Two nodes on two machines:
   tandemq --name a --peer 10.0.0.2 --cluster-secret-file secret    on 10.0.0.1

@@ -10,7 +10,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 /** A setting's values as texts, and how to name it in an error. */
 export type Given = { readonly texts: readonly string[]; readonly label: string }
 
-/** Settings by name; a switch that is set has the text "true". */
+/** Settings by name; a switch that is set has the text "true", and "false" while sources are laid over each other. */
 export type GivenSettings = Map<string, Given>
 
 /** @throws {OperatorFault} */
@@ -21,17 +21,25 @@ export function readSources(args: readonly string[], environment: Environment): 
   const all: GivenSettings = file === undefined ? new Map() : readFile(file)
   for (const [name, given] of fromEnvironment) override(all, name, given)
   for (const [name, texts] of flags) {
-    const isSwitch = SETTINGS.some((setting) => setting.name === name && setting.value === null)
-    override(all, name, { texts: isSwitch ? ['true'] : texts, label: `--${name}` })
+    override(all, name, { texts: isSwitch(name) ? ['true'] : texts, label: `--${name}` })
   }
+  for (const [name, given] of all) if (isOff(name, given)) all.delete(name)
   return all
 }
 
 /** `--data` takes back a `no-data` from further down, and the other way round. */
 function override(all: GivenSettings, name: string, given: Given): void {
   if (name === 'data') all.delete('no-data')
-  if (name === 'no-data') all.delete('data')
+  if (name === 'no-data' && !isOff(name, given)) all.delete('data')
   all.set(name, given)
+}
+
+function isOff(name: string, given: Given): boolean {
+  return isSwitch(name) && given.texts[0] === 'false'
+}
+
+function isSwitch(name: string): boolean {
+  return SETTINGS.some((setting) => setting.name === name && setting.value === null)
 }
 
 function readEnvironment(environment: Environment): GivenSettings {
@@ -62,6 +70,7 @@ function readFile(file: string): GivenSettings {
     if (setting === undefined || name === 'config' || name === 'test-config') {
       throw new OperatorFault(`--config: ${file}: there is no setting ${key}`)
     }
+    if (all.has(name)) throw new OperatorFault(`--config: ${file}: ${name} is given twice, with - and with _`)
     const label = `--${name} (in ${file})`
     if (setting.value === null) onSwitch(all, setting, label, String(value))
     else all.set(name, { texts: fileTexts(setting, value, label), label })
@@ -79,6 +88,6 @@ function fileTexts(setting: Setting, value: TomlValue, label: string): readonly 
 
 function onSwitch(all: GivenSettings, setting: Setting, label: string, text: string): void {
   if (text === 'true' || text === '1' || text === 'yes') all.set(setting.name, { texts: ['true'], label })
-  else if (text !== 'false' && text !== '0' && text !== 'no')
-    throw new OperatorFault(`${label}: "${text}" is not true or false`)
+  else if (text === 'false' || text === '0' || text === 'no') all.set(setting.name, { texts: ['false'], label })
+  else throw new OperatorFault(`${label}: "${text}" is not true or false`)
 }

@@ -7,6 +7,7 @@ import { LIMITS } from '../../../src/base/limits.ts'
 import { readConfig } from '../../../src/cli/config.ts'
 import { memoryShare } from '../../../src/cli/memory.ts'
 import { SETTINGS } from '../../../src/cli/settings.ts'
+import { readSources } from '../../../src/cli/sources.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('configuration')
@@ -145,6 +146,25 @@ test('WebSocket: off unless given; origins are read as browsers write them', () 
   assert.equal(read([], environment).host.wsOrigins, ['http://a', 'http://a:8080', 'null', 'capacitor://app'])
 })
 
+test('a switch that is false takes back the true of what is weaker', () => {
+  const switches = SETTINGS.filter(
+    ({ value, group, name }) => value === null && group !== 'planned' && name !== 'test-config',
+  )
+  assert.ok(switches.length > 5)
+  for (const { name } of switches) {
+    const variable = `TANDEMQ_${name.toUpperCase().replaceAll('-', '_')}`
+    const config = toml(`${name} = true\n`)
+    const source = (args: string[], environment = {}) => readSources(['--config', config, ...args], environment)
+    assert.ok(source([]).has(name), name)
+    for (const off of ['false', '0', 'no', 'FALSE']) assert.not(source([], { [variable]: off }).has(name), name)
+    assert.ok(source([`--${name}`], { [variable]: 'false' }).has(name), name)
+  }
+  const config = ['--config', toml('allow-anonymous = true\nname = "false"\n')]
+  assert.is(read(config, { TANDEMQ_ALLOW_ANONYMOUS: 'false' }).node.allowAnonymous, false)
+  assert.is(read(config).node.name, 'false')
+  assert.is(read([], { TANDEMQ_DATA: '/x', TANDEMQ_NO_DATA: 'false' }).host.dataDir, '/x')
+})
+
 test('--no-data and --data override each other by source', () => {
   assert.is(read(['--no-data']).host.dataDir, null)
   assert.is(read(['--no-data'], { TANDEMQ_DATA: '/x' }).host.dataDir, null)
@@ -218,6 +238,8 @@ const wrong: [string[], RegExp][] = [
   [['--config', toml('[node]\nname = "x"')], /^--config: .*line 1: tables/],
   [['--config', toml('\nname = x')], /^--config: .*line 2: "x" is no value/],
   [['--config', toml('name = "a"\nname = "b"')], /^--config: .*line 2: name is given twice/],
+  [['--config', toml('max_qos = 1\nmax-qos = 2')], /^--config: .*: max-qos is given twice, with - and with _$/],
+  [['--config', toml('no_data = false\nno-data = true')], /^--config: .*: no-data is given twice, with - and with _$/],
   [['--config', toml('listen = ["1"')], /^--config: .*line 1: /],
   [['--config', toml('name = ["a", "b"]')], /^--name \(in .*\): takes one value/],
   [['--config', toml('name = true')], /^--name \(in .*\): takes a value/],
