@@ -1,11 +1,13 @@
 // ReplaceFile: a file of secrets rewritten so that whoever reads it meanwhile sees the old one or the new one. Knows no format.
 import {
+  chmodSync,
   chownSync,
   closeSync,
   fsyncSync,
   openSync,
   realpathSync,
   renameSync,
+  type Stats,
   statSync,
   unlinkSync,
   writeSync,
@@ -15,7 +17,10 @@ import process from 'node:process'
 import { utf8 } from '../base/bytes.ts'
 import { OperatorFault } from '../base/fault.ts'
 
-/** For its owner's eyes only; the owner stays who it was. @throws {OperatorFault} */
+/** What is left of an existing file's mode: the broker may be its group. */
+const MODE_MOST = 0o640
+
+/** A new file is for its owner's eyes only; an existing one keeps owner and group, and who of them may read. @throws {OperatorFault} */
 export function replaceFile(file: string, lines: readonly string[]): void {
   try {
     replace(file, utf8(lines.map((line) => `${line}\n`).join('')))
@@ -25,15 +30,15 @@ export function replaceFile(file: string, lines: readonly string[]): void {
 }
 
 function replace(file: string, bytes: Uint8Array): void {
-  const owner = statSync(file, { throwIfNoEntry: false })
-  const target = owner === undefined ? file : realpathSync(file) // a link stays a link
+  const former = statSync(file, { throwIfNoEntry: false })
+  const target = former === undefined ? file : realpathSync(file) // a link stays a link
   const next = `${target}.${process.pid}.new`
   const fd = openSync(next, 'wx', 0o600)
   try {
     for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
     fsyncSync(fd)
     closeSync(fd)
-    if (owner !== undefined && owner.uid !== process.getuid?.()) chownSync(next, owner.uid, owner.gid)
+    if (former !== undefined) keepAccess(next, former)
     renameSync(next, target)
   } catch (error) {
     unlinkSync(next)
@@ -43,4 +48,10 @@ function replace(file: string, bytes: Uint8Array): void {
   const folder = openSync(dirname(target), 'r')
   fsyncSync(folder)
   closeSync(folder)
+}
+
+function keepAccess(next: string, former: Stats): void {
+  const { uid, gid } = statSync(next)
+  if (uid !== former.uid || gid !== former.gid) chownSync(next, former.uid, former.gid)
+  chmodSync(next, former.mode & MODE_MOST)
 }

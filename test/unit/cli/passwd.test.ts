@@ -3,7 +3,16 @@
 
 import { spawnSync } from 'node:child_process'
 import { pbkdf2Sync } from 'node:crypto'
-import { chmodSync, lstatSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -83,17 +92,52 @@ test('a user is replaced in place, added at the end, deleted; comments stay', ()
   assert.equal(users(file), ['da'])
 })
 
-test('the file is for its owner only, whatever it was, a link stays one, and nothing is left beside it', () => {
+test('a new file is for its owner only, a link stays one, and nothing is left beside it', () => {
   using folder = new Folder()
   const file = join(folder.path, 'passwords')
   const link = join(folder.path, 'link')
-  writeFileSync(file, '', { mode: 0o644 })
+  done(['-c', '-b', file, 'al', 'x'])
   symlinkSync(file, link)
-  done(['-b', link, 'al', 'x'])
+  done(['-b', link, 'bo', 'x'])
   assert.is(statSync(file).mode & 0o777, 0o600)
   assert.ok(lstatSync(link).isSymbolicLink())
-  assert.equal(users(file), ['al'])
+  assert.equal(users(file), ['al', 'bo'])
   assert.equal(readdirSync(folder.path).sort(), ['link', 'passwords'])
+})
+
+test('a file that its group may read, as the broker does, stays so; others may not', () => {
+  using folder = new Folder()
+  const file = join(folder.path, 'passwords')
+  for (const [before, after] of [
+    [0o640, 0o640],
+    [0o644, 0o640],
+    [0o777, 0o640],
+    [0o400, 0o400],
+  ] as const) {
+    writeFileSync(file, '')
+    chmodSync(file, before)
+    done(['-b', file, 'al', 'x'])
+    assert.is(statSync(file).mode & 0o7777, after, before.toString(8))
+  }
+})
+
+// Only root may give a file away.
+const asRoot = process.getuid?.() === 0 ? test : test.skip
+asRoot('owner and group stay who they were', () => {
+  using folder = new Folder()
+  const file = join(folder.path, 'passwords')
+  writeFileSync(file, '')
+  for (const [uid, gid] of [
+    [0, 4711],
+    [4711, 0],
+    [4711, 4712],
+  ] as const) {
+    chownSync(file, uid, gid)
+    chmodSync(file, 0o640)
+    done(['-b', file, 'al', 'x'])
+    const now = statSync(file)
+    assert.equal([now.uid, now.gid, now.mode & 0o777], [uid, gid, 0o640])
+  }
 })
 
 test('-U hashes what is not hashed yet', () => {
