@@ -1,5 +1,7 @@
 // AdminClient: `tandemq status`, `clients` and `drain`: ask a running node over its admin address. Knows no MQTT.
-import { formatAddress, parseDial } from '../host/address.ts'
+import { type IncomingMessage, request } from 'node:http'
+import { connect } from 'node:net'
+import { type DialAddress, formatAddress, parseDial } from '../host/address.ts'
 import { type Flag, parseArguments } from './arguments.ts'
 import { Failure } from './failure.ts'
 import { commandHelp, type Described } from './help.ts'
@@ -23,7 +25,7 @@ const COMMANDS: Record<
   status: { what: 'What a running node says of itself.', flags: [ADMIN, JSON_FLAG], run: status },
   clients: { what: 'Who is connected, on both nodes.', flags: [ADMIN, JSON_FLAG], run: clients },
   drain: {
-    what: 'Lets a running node hand over its sessions, tell its clients and end; comes back when it is gone.',
+    what: 'Lets a running node hand over its sessions, tell its clients and end; comes back when it is gone: when its port refuses.',
     flags: [ADMIN],
     run: drain,
   },
@@ -38,30 +40,36 @@ export async function admin(command: string, args: readonly string[]): Promise<v
   }
   const values = parseArguments(command, args, flags as Flag[])
   const text = values.get('admin')?.[0] ?? String(ADMIN_PORT)
-  const { host, port } = parseDial(/^\d+$/.test(text) ? `127.0.0.1:${text}` : text, '--admin', ADMIN_PORT)
-  await run(new Remote(formatAddress(host, port)), values.has('json'))
+  const to = parseDial(/^\d+$/.test(text) ? `127.0.0.1:${text}` : text, '--admin', ADMIN_PORT)
+  await run(new Remote(to), values.has('json'))
 }
+
+/** Nobody listens at the address. */
+class NobodyThere extends Failure {}
 
 class Remote {
   readonly address: string
+  private readonly to: DialAddress
   /** Where the list goes on of which the last answer was a part. */
   private next: string | null = null
 
-  constructor(address: string) {
-    this.address = address
+  constructor(to: DialAddress) {
+    this.address = formatAddress(to.host, to.port)
+    this.to = to
   }
 
   async ask(method: string, path: string): Promise<unknown> {
-    let response: Response
+    let answer: Answer
     try {
-      response = await fetch(`http://${this.address}${path}`, { method, signal: AbortSignal.timeout(ASK_MS_MAX) })
-    } catch {
-      throw new Failure(`no node answers at ${this.address} (--admin)`)
+      answer = await fetchDirectly(this.to, method, path)
+    } catch (error) {
+      const refused = (error as { code?: string }).code === 'ECONNREFUSED'
+      throw new (refused ? NobodyThere : Failure)(`no node answers at ${this.address} (--admin)`)
     }
-    const text = await response.text()
-    this.next = /<([^>]*)>; rel="next"/.exec(response.headers.get('link') ?? '')?.[1] ?? null
-    if (response.ok) return JSON.parse(text)
-    throw new Failure(`${this.address} answers ${response.status}: ${errorText(text)}`)
+    const { status, link, text } = answer
+    this.next = /<([^>]*)>; rel="next"/.exec(link)?.[1] ?? null
+    if (status >= 200 && status < 300) return JSON.parse(text)
+    throw new Failure(`${this.address} answers ${status}: ${errorText(text)}`)
   }
 
   /** All rows of a list, page by page. */
@@ -72,6 +80,25 @@ class Remote {
     }
     return rows
   }
+}
+
+type Answer = { readonly status: number; readonly link: string; readonly text: string }
+
+/** Never through a proxy, whatever the environment says, as fetch would: what is asked is the node at this very address. */
+function fetchDirectly({ host, port }: DialAddress, method: string, path: string): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+  const read = async (response: IncomingMessage) => {
+    let text = ''
+    for await (const chunk of response.setEncoding('utf8')) text += chunk
+    const { statusCode, headers } = response
+    resolve({ status: statusCode as number, link: String(headers['link'] ?? ''), text })
+  }
+  const signal = AbortSignal.timeout(ASK_MS_MAX)
+  const asking = request({ host, port, method, path, signal, createConnection: () => connect(port, host) })
+  asking.on('response', (response) => read(response).catch(reject))
+  asking.on('error', reject)
+  asking.end()
+  return promise
 }
 
 function errorText(body: string): string {
@@ -111,8 +138,8 @@ async function drain(node: Remote): Promise<void> {
     try {
       await node.ask('GET', '/health/live')
     } catch (error) {
-      if (error instanceof Failure) return
-      throw error
+      if (error instanceof NobodyThere) return
+      if (!(error instanceof Failure)) throw error // no answer is no end: it may be busy handing over
     }
     if (performance.now() > end) throw new Failure(`${node.address} is still there after ${DRAIN_MS_MAX / 1000} s`)
   }
