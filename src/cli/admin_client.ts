@@ -5,6 +5,7 @@ import { type DialAddress, formatAddress, parseDial } from '../host/address.ts'
 import { type Flag, parseArguments } from './arguments.ts'
 import { Failure } from './failure.ts'
 import { commandHelp, type Described } from './help.ts'
+import { visible } from './visible.ts'
 
 const ADMIN_PORT = 18083
 const ASK_MS_MAX = 5000
@@ -69,7 +70,7 @@ class Remote {
     const { status, link, text } = answer
     this.next = /<([^>]*)>; rel="next"/.exec(link)?.[1] ?? null
     if (status >= 200 && status < 300) return JSON.parse(text)
-    throw new Failure(`${this.address} answers ${status}: ${errorText(text)}`)
+    throw new Failure(`${this.address} answers ${status}: ${visible(errorText(text))}`)
   }
 
   /** All rows of a list, page by page. */
@@ -155,7 +156,7 @@ function flatten(value: Record<string, unknown>, prefix: string): string[][] {
 function cell(value: unknown): string {
   if (value === null || value === undefined) return '-'
   if (Array.isArray(value)) return value.map(cell).join(', ')
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return visible(typeof value === 'object' ? JSON.stringify(value) : String(value))
 }
 
 function table(rows: string[][]): string {

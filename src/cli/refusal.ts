@@ -1,5 +1,6 @@
 // Refusal: what a server's reason code means in words, and whether asking again can help. Knows no connection.
 import { Reason } from '../wire/reason.ts'
+import { visible } from './visible.ts'
 
 const V3 = [
   'accepted',
@@ -18,7 +19,7 @@ export function refusalText(reason: number, version: number, words?: string): st
     name === undefined
       ? `reason 0x${reason.toString(16)}`
       : name.replaceAll(/[A-Z0-9]+/g, (part) => ` ${part.toLowerCase()}`)
-  return words === undefined || words === '' ? text : `${text}: ${words}`
+  return words === undefined || words === '' ? text : `${text}: ${visible(words)}`
 }
 
 /** True where the same CONNECT will be refused again. */

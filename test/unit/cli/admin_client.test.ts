@@ -67,6 +67,21 @@ test('the node is asked itself, whatever proxies the environment names', async (
   assert.equal(proxy.asked, [])
 })
 
+test('a table shows control characters of strangers instead of obeying them; JSON is as it came', async () => {
+  const client = 'a\x1b[2J\nb\x9b1m\u202ec'
+  const row = { client, subscriptions: ['x\ty', 'é'] }
+  await using node = await Fake.start((_request, response) => json(response, [row]))
+  const table = ask('clients', node.address)
+  assert.is(await table.ended, 0, table.log)
+  assert.is(
+    table.log.replaceAll(/ +/g, ' '),
+    'client subscriptions\na\\u001b[2J\\u000ab\\u009b1m\\u202ec x\\u0009y, é\n',
+  )
+  const machines = new Proc(process.execPath, [...runner, 'clients', '--json', '--admin', node.address])
+  assert.is(await machines.ended, 0, machines.log)
+  assert.equal(JSON.parse(machines.log), [row])
+})
+
 test('drain: a node that does not answer in time is not gone', async () => {
   let silent = true
   await using node = await Fake.start((request, response) => {
