@@ -51,6 +51,8 @@ export const PROPERTY_HELP: Described = {
 
 const PORT_TCP = 1883
 const PORT_WS = 8083
+/** The runtimes' timers hold 31 bits of milliseconds, and fire at once beyond them. */
+const TIMER_SECONDS_MAX = 2_147_483
 
 /** Flags of mosquitto's that are refused by name instead of as unknown. */
 const PLANNED = ['cafile', 'capath', 'cert', 'key', 'insecure', 'tls-version', 'tls-alpn', 'psk', 'unix', 'srv']
@@ -150,8 +152,17 @@ function readUrl(text: string | undefined): Url | null {
     host: (found[3] as string).replace(/^\[|\]$/g, ''),
     ...(port === undefined ? {} : { port }),
     ...(found[5] ? { topic: found[5] } : {}),
-    ...(username ? { username: decodeURIComponent(username) } : {}),
-    ...(password.length > 0 ? { password: decodeURIComponent(password.join(':')) } : {}),
+    ...(username ? { username: decoded(username) } : {}),
+    ...(password.length > 0 ? { password: decoded(password.join(':')) } : {}),
+  }
+}
+
+/** Names no text: it may be a password. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new OperatorFault('--url: in user name and password a % stands as %25')
   }
 }
 
@@ -178,9 +189,10 @@ export function readInt(text: string | undefined, flag: string, min: number, max
 /** Seconds with a fraction, as milliseconds. */
 export function readSeconds(text: string | undefined, flag: string): number | undefined {
   if (text === undefined) return undefined
-  const n = /^\d{1,9}(\.\d+)?$/.test(text) ? Number(text) * 1000 : Number.NaN
-  if (n >= 0) return n
-  throw new OperatorFault(`${flag}: "${text}" is not a number of seconds`)
+  if (!/^\d{1,9}(\.\d+)?$/.test(text)) throw new OperatorFault(`${flag}: "${text}" is not a number of seconds`)
+  if (Number(text) > TIMER_SECONDS_MAX)
+    throw new OperatorFault(`${flag}: "${text}" is more than ${TIMER_SECONDS_MAX} seconds, 24 days`)
+  return Number(text) * 1000
 }
 
 function randomId(): string {

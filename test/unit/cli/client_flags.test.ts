@@ -1,5 +1,5 @@
 // ClientFlags: mosquitto's flags into what a client connects with.
-import { readClientArguments } from '../../../src/cli/client/client_flags.ts'
+import { readClientArguments, readSeconds } from '../../../src/cli/client/client_flags.ts'
 import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('client flags')
@@ -53,6 +53,14 @@ test('WebSocket: by its flag or by the URL, with a port of its own', () => {
   assert.equal(brief('-L', 'mqtt://broker/x', '--ws'), [true, 'broker', 8083, ['x']])
 })
 
+test('seconds are milliseconds, as many as a timer can wait', () => {
+  assert.is(readSeconds('0.25', '--timeout'), 250)
+  assert.is(readSeconds('2147483', '--timeout'), 2_147_483_000)
+  for (const text of ['2147483.5', '2147484', '3000000', '999999999'])
+    assert.throws(() => readSeconds(text, '--timeout'), /^--timeout: "[\d.]+" is more than 2147483 seconds, 24 days$/)
+  assert.throws(() => readSeconds('-1', '--repeat-delay'), /^--repeat-delay: "-1" is not a number of seconds$/)
+})
+
 for (const [version, expected] of [
   ['31', 3],
   ['mqttv31', 3],
@@ -103,6 +111,9 @@ for (const [args, message] of [
   ['--cafile x', /--cafile is not supported yet/],
   ['-L mqtts://x', /--url: mqtts is not supported yet/],
   ['-L wss://x', /--url: wss is not supported yet/],
+  ['-L mqtt://u:100%@h/t', /^--url: in user name and password a % stands as %25$/],
+  ['-L mqtt://%zz@h/t', /^--url: in user name and password a % stands as %25$/],
+  ['-L mqtt://u:%ff@h/t', /^--url: in user name and password a % stands as %25$/],
   ['-L broker', /--url: "broker" is not of the form/],
   ['-D publish colour red', /-D publish colour: there is no such property/],
   ['-D publish content-type', /-D needs COMMAND PROPERTY VALUE/],

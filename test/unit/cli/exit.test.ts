@@ -31,6 +31,9 @@ for (const [args, message] of [
   ['bench', /^tandemq: tandemq bench is not supported yet$/],
   ['pub -t a', /^tandemq: give one of --message/],
   ['pub -t a/# -m x', /^tandemq: --topic: "a\/#"/],
+  ['pub -L mqtt://u:100%@h/t -m x', /^tandemq: --url: in user name and password a % stands as %25$/],
+  ['sub -t a -W 3000000', /^tandemq: --timeout: "3000000" is more than 2147483 seconds, 24 days$/],
+  ['pub -t a -m x --repeat 2 --repeat-delay 3000000', /^tandemq: --repeat-delay: "3000000" is more than/],
   ['sub -t a/#/b', /^tandemq: --topic: "a\/#\/b" is not a topic filter/],
   ['status --admin', /^tandemq: --admin needs a value/],
 ] as const) {
