@@ -22,18 +22,24 @@ export function refusalText(reason: number, version: number, words?: string): st
   return words === undefined || words === '' ? text : `${text}: ${visible(words)}`
 }
 
-/** True where the same CONNECT will be refused again. */
-export function fatalRefusal(reason: number, version: number): boolean {
-  if (version !== 5) return reason !== 3
-  const passing: number[] = [
-    Reason.unspecifiedError,
-    Reason.implementationSpecificError,
-    Reason.serverUnavailable,
-    Reason.serverBusy,
-    Reason.useAnotherServer,
-    Reason.serverMoved,
-    Reason.quotaExceeded,
-    Reason.connectionRateExceeded,
-  ]
-  return !passing.includes(reason)
+/** Reasons that pass, in CONNACK and DISCONNECT: the same client doing the same may fare better a little later. */
+const PASSING: readonly number[] = [
+  Reason.normalDisconnection,
+  Reason.unspecifiedError,
+  Reason.implementationSpecificError,
+  Reason.serverUnavailable,
+  Reason.serverBusy,
+  Reason.serverShuttingDown,
+  Reason.keepAliveTimeout,
+  Reason.messageRateTooHigh,
+  Reason.quotaExceeded,
+  Reason.useAnotherServer, // behind a balancer that is at the same address
+  Reason.connectionRateExceeded,
+  Reason.maximumConnectTime,
+]
+const V3_SERVER_UNAVAILABLE = 3
+
+/** True where asking again would be refused again, or would only take back what another one has just taken over. */
+export function isFinal(reason: number, version: number): boolean {
+  return version === 5 ? !PASSING.includes(reason) : reason !== V3_SERVER_UNAVAILABLE
 }

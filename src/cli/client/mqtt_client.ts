@@ -16,12 +16,19 @@ import {
 import { writeAck } from '../../wire/encoder.ts'
 import { PacketType } from '../../wire/packet.ts'
 import { Failure } from '../failure.ts'
-import { fatalRefusal, refusalText } from '../refusal.ts'
+import { isFinal, refusalText } from '../refusal.ts'
 import { type Message, MqttOutbox, type OnPublished } from './mqtt_outbox.ts'
 
 const DIAL_MS_MAX = 5000
 const CONNACK_MS_MAX = 10_000
-const RETRY_MS = 500
+/** The wait before the next dial, doubled at each loss. mosquitto's clients wait a second each time. */
+const RETRY_MS_MIN = 50
+const RETRY_MS_MAX = 2000
+/** A connection that has lived this long is no part of a row of losses. */
+const STEADY_MS = 10_000
+/** Connections lost in a row without an answer to a message under way, before it is taken for their cause: five seconds. */
+const FRUITLESS_MAX = 8
+
 export type ClientEvents = {
   /** @param again after a loss */
   onConnected(sessionPresent: boolean, again: boolean): void
@@ -51,6 +58,11 @@ export class MqttClient {
   private readonly incoming = new Set<number>()
   private keepAlive: ReturnType<typeof setInterval> | null = null
   private connackTimer: ReturnType<typeof setTimeout> | null = null
+  private retryTimer: ReturnType<typeof setTimeout> | null = null
+  private retryMs = RETRY_MS_MIN
+  private connectedAt = 0
+  /** Connections lost since the last answer to a message. */
+  private fruitless = 0
   private heard = false
 
   constructor(to: DialAddress, connect: ConnectFields, dialer: Dialer, events: ClientEvents) {
@@ -68,7 +80,7 @@ export class MqttClient {
       DIAL_MS_MAX,
       (pipe) => this.onPipe(pipe),
       ({ why }) => {
-        if (this.everConnected) setTimeout(() => this.start(), RETRY_MS)
+        if (this.everConnected) this.retry()
         else this.events.onFailed(new Failure(`cannot connect to ${this.to.host}:${this.to.port} (${why})`))
       },
     )
@@ -154,14 +166,33 @@ export class MqttClient {
   private lose(why: string): void {
     if (this.pipe === null || this.ended) return
     this.events.debug(`connection lost: ${why}`)
-    this.pipe.destroy()
+    const lived = this.connected ? performance.now() - this.connectedAt : 0
+    const guilty = this.connected ? this.outbox.oldest : null
+    this.close()
+    if (!this.everConnected) return this.fail(`connection to ${this.to.host}:${this.to.port} lost (${why})`)
+    if (guilty !== null && ++this.fruitless === FRUITLESS_MAX)
+      return this.fail(
+        `the connection was lost ${FRUITLESS_MAX} times in a row (${why}) with a message of ${guilty.payload.length} bytes on ${guilty.topic} under way`,
+      )
+    if (lived >= STEADY_MS) this.retryMs = RETRY_MS_MIN
+    this.retry()
+  }
+
+  private retry(): void {
+    this.retryTimer = setTimeout(() => this.start(), this.retryMs)
+    this.retryMs = Math.min(2 * this.retryMs, RETRY_MS_MAX)
+  }
+
+  private fail(text: string, exitCode = 1): void {
+    this.close()
+    this.events.onFailed(new Failure(text, exitCode))
+  }
+
+  private close(): void {
+    this.pipe?.destroy()
     this.pipe = null
-    const wasConnected = this.connected
     this.connected = false
     this.clearTimers()
-    if (!this.everConnected)
-      this.events.onFailed(new Failure(`connection to ${this.to.host}:${this.to.port} lost (${why})`))
-    else setTimeout(() => this.start(), wasConnected ? RETRY_MS / 10 : RETRY_MS)
   }
 
   private onPacket(packet: ServerPacket): void {
@@ -178,9 +209,11 @@ export class MqttClient {
         break
       case 'puback':
       case 'pubcomp':
+        this.fruitless = 0
         this.outbox.finish(packet.packetId, packet.reason, packet.reasonString)
         break
       case 'pubrec':
+        this.fruitless = 0
         this.outbox.onPubrec(packet.packetId, packet.reason, packet.reasonString)
         break
       case 'pubrel':
@@ -191,7 +224,7 @@ export class MqttClient {
         this.events.onSuback(packet.codes, packet.reasonString)
         break
       case 'disconnect':
-        this.lose(refusalText(packet.reason, 5, packet.reasonString))
+        this.onDisconnect(packet.reason, packet.reasonString)
         break
       default:
     }
@@ -201,18 +234,24 @@ export class MqttClient {
     const { version } = this.connect
     if (packet.reason !== 0) {
       const text = `connection refused: ${refusalText(packet.reason, version, packet.reasonString)}`
-      if (!this.everConnected || fatalRefusal(packet.reason, version))
-        this.events.onFailed(new Failure(text, packet.reason))
+      if (!this.everConnected || isFinal(packet.reason, version)) this.fail(text, packet.reason)
       else this.lose(text)
       return
     }
     const again = this.everConnected
     this.connected = true
+    this.connectedAt = performance.now()
     this.everConnected = true
     if (this.connackTimer !== null) clearTimeout(this.connackTimer)
     if (!packet.sessionPresent) this.incoming.clear()
-    this.outbox.resume(packet.sessionPresent, packet.receiveMaximum ?? Number.POSITIVE_INFINITY)
+    this.outbox.resume(packet)
     this.events.onConnected(packet.sessionPresent, again)
+  }
+
+  private onDisconnect(reason: number, words?: string): void {
+    const text = refusalText(reason, 5, words)
+    if (isFinal(reason, 5)) this.fail(`disconnected: ${text}`, reason)
+    else this.lose(text)
   }
 
   private onPublish(packet: Delivery): void {
@@ -229,6 +268,7 @@ export class MqttClient {
   private clearTimers(): void {
     if (this.keepAlive !== null) clearInterval(this.keepAlive)
     if (this.connackTimer !== null) clearTimeout(this.connackTimer)
+    if (this.retryTimer !== null) clearTimeout(this.retryTimer)
   }
 
   private flush(): void {

@@ -1,7 +1,7 @@
 // MqttOutbox: the messages a client was given and the server has not taken yet, over losses of the connection. Knows no sockets.
 import { assert } from '../../base/assert.ts'
 import { type ByteWriter, utf8 } from '../../base/bytes.ts'
-import { writeAck, writePublish } from '../../wire/encoder.ts'
+import { type ConnackFields, writeAck, writePublish } from '../../wire/encoder.ts'
 import { PacketType, type QoS, type Version } from '../../wire/packet.ts'
 import { Reason } from '../../wire/reason.ts'
 
@@ -21,7 +21,10 @@ export type Message = {
 /** `released`: PUBREC has come, the message itself is no longer needed. */
 type Outgoing = { readonly message: Message; released: boolean }
 
-/** The server has taken it; `reason` as in the acknowledgement, 0 with QoS 0, `words` what it says more of a refusal. */
+/**
+ * The server has taken it, or refused it, by its CONNACK already where that names a limit; `reason` as in the acknowledgement, 0 with
+ * QoS 0, `words` more of a refusal.
+ */
 export type OnPublished = (message: Message, reason: number, words?: string) => void
 
 export class MqttOutbox {
@@ -32,6 +35,8 @@ export class MqttOutbox {
   private waiting: Message[] = []
   private lastPacketId = 0
   private inflightMax = INFLIGHT_MAX
+  /** What the server of this connection takes. */
+  private limits: Partial<ConnackFields> = {}
 
   constructor(out: ByteWriter, version: Version, onPublished: OnPublished) {
     this.out = out
@@ -41,6 +46,11 @@ export class MqttOutbox {
 
   get pending(): number {
     return this.outgoing.size + this.waiting.length
+  }
+
+  /** The first message under way; null: none is. */
+  get oldest(): Message | null {
+    return this.outgoing.values().next().value?.message ?? null
   }
 
   push(message: Message): void {
@@ -53,16 +63,17 @@ export class MqttOutbox {
       const message = this.waiting.shift() as Message
       const packetId = message.qos === 0 ? 0 : this.nextPacketId()
       if (packetId > 0) this.outgoing.set(packetId, { message, released: false })
-      this.write(message, packetId, false)
-      if (packetId === 0) this.onPublished(message, 0)
+      if (this.send(message, packetId, false) && packetId === 0) this.onPublished(message, 0)
     }
   }
 
   /** What was under way is sent again; to a server without our session as new messages. */
-  resume(sessionPresent: boolean, receiveMaximum: number): void {
+  resume(connack: ConnackFields): void {
+    const { sessionPresent, receiveMaximum = INFLIGHT_MAX } = connack
+    this.limits = connack
     this.inflightMax = Math.min(INFLIGHT_MAX, receiveMaximum)
     for (const [packetId, { message, released }] of this.outgoing) {
-      if (!released) this.write(message, packetId, sessionPresent)
+      if (!released) this.send(message, packetId, sessionPresent)
       else if (sessionPresent) writeAck(this.out, PacketType.pubrel, packetId, 0, this.version)
       else this.finish(packetId, 0)
     }
@@ -97,6 +108,26 @@ export class MqttOutbox {
     do this.lastPacketId = (this.lastPacketId % 0xffff) + 1
     while (this.outgoing.has(this.lastPacketId))
     return this.lastPacketId
+  }
+
+  /** @returns false where it is more than the server takes: it is refused then, and nothing is sent (MQTT-3.2.2-11, -14 and -15) */
+  private send(message: Message, packetId: number, dup: boolean): boolean {
+    const { maximumQos = 2, retainAvailable = true, maximumPacketSize = Number.POSITIVE_INFINITY } = this.limits
+    const start = this.out.length
+    this.write(message, packetId, dup)
+    if (message.qos > maximumQos)
+      return this.refuse(message, packetId, start, Reason.qosNotSupported, `at most ${maximumQos}`)
+    if (message.retain && !retainAvailable) return this.refuse(message, packetId, start, Reason.retainNotSupported)
+    if (this.out.length - start <= maximumPacketSize) return true
+    return this.refuse(message, packetId, start, Reason.packetTooLarge, `at most ${maximumPacketSize} bytes`)
+  }
+
+  /** @param start where what was written for it begins */
+  private refuse(message: Message, packetId: number, start: number, reason: number, words?: string): false {
+    this.out.length = start
+    this.outgoing.delete(packetId)
+    this.onPublished(message, reason, words)
+    return false
   }
 
   private write(message: Message, packetId: number, dup: boolean): void {

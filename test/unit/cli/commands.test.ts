@@ -137,6 +137,36 @@ test('sub and pub survive a node that is killed and comes back', async () => {
   assert.is(await terminate(second), 0)
 })
 
+test('pub and sub notice that going on is no use, with a sentence', async () => {
+  const it = await node('0', ['--no-data', '--max-packet-bytes', '128', '--max-qos', '1', '--no-retained'])
+  const at = ['-h', '127.0.0.1', '-p', it.port, '-t', 't']
+  const large = ['-m', 'x'.repeat(1000)]
+  const pubs: [string[], string][] = [
+    [['-V', '5', '-q', '1', ...large], 'the server refused the message on t: packet too large: at most 128 bytes'],
+    [['-V', '5', '-q', '2', '-m', 'x'], 'the server refused the message on t: qos not supported: at most 1'],
+    [['-V', '5', '-r', '-m', 'x'], 'the server refused the message on t: retain not supported'],
+    [
+      ['-V', '311', '-q', '1', ...large],
+      'the connection was lost 8 times in a row (closed by the other side) with a message of 1000 bytes on t under way',
+    ],
+  ]
+  const ended = pubs.map(async ([args, sentence]) => {
+    const pub = run(['pub', ...at, ...args])
+    assert.is(await pub.end, 1, pub.err())
+    assert.is(pub.err(), `tandemq: ${sentence}\n`)
+  })
+  const first = run(['sub', ...at, '-V', '5', '-i', 'same', '-d'])
+  await until(() => first.err().includes('SUBACK'))
+  const second = run(['sub', ...at, '-V', '5', '-i', 'same', '-C', '1', '-d'])
+  assert.is(await first.end, 0x8e, first.err())
+  assert.match(first.err(), /^tandemq: disconnected: session taken over: another connection took over$/m)
+  await until(() => second.err().includes('SUBACK'))
+  await ok(['pub', ...at, '-m', 'x'])
+  assert.is(await second.end, 0, second.err())
+  await Promise.all(ended)
+  assert.is(await terminate(it), 0)
+})
+
 test('PROXY headers replace the address; a connection without one is closed', async () => {
   const it = await node('0', ['--no-data', '--proxy-protocol'])
   const CONNECT = Uint8Array.from([0x10, 13, 0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 2, 0, 60, 0, 1, 0x63])
