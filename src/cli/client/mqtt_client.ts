@@ -38,6 +38,8 @@ export type ClientEvents = {
   readonly onPublished: OnPublished
   /** Everything that has just arrived has been handed over, and its acknowledgements not been sent yet. */
   onBatch(): void
+  /** The backlog is gone, or the connection with it. */
+  onDrain(): void
   /** Nothing can be done any more. */
   onFailed(failure: Failure): void
   debug(text: string): void
@@ -89,6 +91,11 @@ export class MqttClient {
   /** Messages given and not yet taken by the server. */
   get pending(): number {
     return this.outbox.pending
+  }
+
+  /** Bytes written and not yet on their way. */
+  get backlog(): number {
+    return this.pipe?.backlog() ?? 0
   }
 
   publish(message: Message): void {
@@ -144,7 +151,7 @@ export class MqttClient {
         this.events.onBatch()
         this.flush()
       },
-      onDrain: () => {},
+      onDrain: () => this.events.onDrain(),
       onClose: (why) => this.lose(why),
     }
     this.events.debug(`CONNECT ${this.connect.clientId}`)
@@ -176,6 +183,7 @@ export class MqttClient {
       )
     if (lived >= STEADY_MS) this.retryMs = RETRY_MS_MIN
     this.retry()
+    this.events.onDrain()
   }
 
   private retry(): void {

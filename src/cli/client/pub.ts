@@ -36,6 +36,8 @@ const FLAGS: readonly (Described & Flag)[] = [
 const SOURCES = ['message', 'file', 'stdin-line', 'stdin-file', 'null-message']
 /** Messages read ahead of the server. */
 const PENDING_MAX = 1000
+/** Bytes read ahead of the connection: with QoS 0 nothing else says how fast the server is. */
+const BACKLOG_BYTES_MAX = 1024 * 1024
 
 export async function pub(args: readonly string[]): Promise<void> {
   if (args.includes('--help')) {
@@ -116,13 +118,18 @@ class Publisher {
       topicAlias,
     }
     this.client.publish(message)
-    while (this.client.pending > PENDING_MAX) await this.orFail(this.room())
+    while (this.client.pending > PENDING_MAX || this.client.backlog > BACKLOG_BYTES_MAX) await this.orFail(this.room())
   }
 
   private room(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.onRoom = resolve
     return promise
+  }
+
+  private makeRoom(): void {
+    this.onRoom?.()
+    this.onRoom = null
   }
 
   private orFail<T>(promise: Promise<T>): Promise<T> {
@@ -138,10 +145,10 @@ class Publisher {
       onPublished: (message, reason, words) => {
         if (reason >= 0x80)
           this.refused = `the server refused the message on ${message.topic}: ${refusalText(reason, connect.version, words)}`
-        this.onRoom?.()
-        this.onRoom = null
+        this.makeRoom()
       },
       onBatch: () => {},
+      onDrain: () => this.makeRoom(),
       onFailed: (failure) => {
         this.client.end()
         this.failed.reject(quiet ? new Failure('', failure.exitCode) : failure)

@@ -117,6 +117,7 @@ class Subscriber {
       onSuback: (codes, words) => this.onSuback(codes, words),
       onPublished: () => {},
       onBatch: () => this.onBatch(),
+      onDrain: () => {},
       onFailed: (failure) => this.fail(failure),
       debug: (text) => {
         if (debug) process.stderr.write(`${text}\n`)

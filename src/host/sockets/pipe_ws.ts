@@ -6,6 +6,8 @@ import type { Dialer, DialFailure, Pipe, PipeEvents } from './pipe.ts'
 const PATH = '/mqtt'
 const SUBPROTOCOL = 'mqtt' // [MQTT-6.0.0-3]
 const NORMAL = 1000
+/** How often a backlog is looked at: a WebSocket does not tell when it is gone. */
+const DRAIN_MS = 10
 
 class WsPipe implements Pipe {
   /** Neither is told. */
@@ -13,6 +15,7 @@ class WsPipe implements Pipe {
   readonly local = ''
   events: PipeEvents | null = null
   private readonly socket: WebSocket
+  private draining: ReturnType<typeof setInterval> | null = null
 
   constructor(socket: WebSocket) {
     this.socket = socket
@@ -25,7 +28,9 @@ class WsPipe implements Pipe {
   }
 
   write(bytes: Uint8Array): void {
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(new Uint8Array(bytes))
+    if (this.socket.readyState !== WebSocket.OPEN) return
+    this.socket.send(new Uint8Array(bytes))
+    if (this.backlog() > 0) this.draining ??= setInterval(() => this.lookAtBacklog(), DRAIN_MS)
   }
 
   backlog(): number {
@@ -33,12 +38,24 @@ class WsPipe implements Pipe {
   }
 
   end(): void {
+    this.stopLooking()
     this.socket.close(NORMAL)
   }
 
   destroy(): void {
     this.events = null
-    this.socket.close(NORMAL)
+    this.end()
+  }
+
+  private lookAtBacklog(): void {
+    if (this.backlog() > 0) return
+    this.stopLooking()
+    this.events?.onDrain()
+  }
+
+  private stopLooking(): void {
+    if (this.draining !== null) clearInterval(this.draining)
+    this.draining = null
   }
 
   private lose(why: string): void {

@@ -81,6 +81,7 @@ class Scene {
       onSuback: () => {},
       onPublished: ({ topic }, reason, words) => void this.published.push([topic, reason, words]),
       onBatch: () => {},
+      onDrain: () => {},
       onFailed: (failure) => {
         this.failure = failure
         this.client.end()
