@@ -1,4 +1,5 @@
-// Lines from stdin, live: `tandemq pub -l` reads no faster than the server takes, over TCP and WebSocket.
+// Lines from stdin, live: `tandemq pub -l` reads no faster than the server takes, over TCP and WebSocket, and notices the end of it all
+// while no line comes.
 // timeout: 120 s
 
 import { createHash } from 'node:crypto'
@@ -14,6 +15,7 @@ const MIB = 1024 * 1024
 const ON_THE_WAY_MAX = 24 * MIB
 const GIVEN = 64 * MIB
 const CONNACK = [0x20, 2, 0, 0]
+const CONNACK_5 = [0x20, 3, 0, 0, 0]
 
 /** A server that says `greeting` once something has come, and then does with its socket what a test wants. */
 class Rude implements AsyncDisposable {
@@ -63,7 +65,7 @@ function switched(request: string): string {
 }
 
 function pub(port: number, ...args: string[]): Proc {
-  return new Proc(process.execPath, [...runner, 'pub', '-h', '127.0.0.1', '-p', String(port), '-t', 't', '-l', ...args])
+  return new Proc(process.execPath, [...runner, 'pub', '-h', '127.0.0.1', '-p', String(port), '-t', 't', ...args])
 }
 
 /** Writes lines as fast as they are read. @returns the bytes taken */
@@ -89,7 +91,7 @@ for (const transport of ['tcp', 'ws'] as const) {
     await using server = await new Rude(transport, CONNACK, (socket) => {
       held = socket.pause()
     }).listen()
-    const proc = pub(server.port, ...(transport === 'ws' ? ['--ws'] : []))
+    const proc = pub(server.port, '-l', ...(transport === 'ws' ? ['--ws'] : []))
     const { taken } = feed(proc)
     for (let before = -1; taken() > before || taken() === 0; await sleep(1000)) before = taken()
     assert.ok(taken() < ON_THE_WAY_MAX, `${taken() / MIB} MiB of ${GIVEN / MIB} were read`)
@@ -102,6 +104,25 @@ for (const transport of ['tcp', 'ws'] as const) {
     for (let before = -1; got > before || got < GIVEN; await sleep(300)) before = got
     socket?.destroy() // or a WebSocket waits for the other side's goodbye
     assert.is(await proc.ended, 0, proc.log)
+  })
+}
+
+for (const [source, given] of [
+  ['-l', ''],
+  ['-l', 'a line\n'],
+  ['-l', 'more than it reads ahead\n'.repeat(3000)],
+  ['-s', 'a part'],
+] as const) {
+  test(`a final DISCONNECT ends pub ${source} while stdin stays open after ${given.length} bytes`, async () => {
+    await using server = await new Rude('tcp', CONNACK_5, (socket) => {
+      setTimeout(() => socket.write(Uint8Array.from([0xe0, 2, 0x8e, 0])), 300)
+    }).listen()
+    const proc = pub(server.port, source, '-V', '5', '-q', '1')
+    proc.child.stdin?.write(given)
+    const code = await Promise.race([proc.ended, sleep(10_000, 'still there', { ref: false })])
+    await proc.kill9()
+    assert.is(code, 0x8e, proc.log)
+    assert.is(proc.log, 'tandemq: disconnected: session taken over\n')
   })
 }
 

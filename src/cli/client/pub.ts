@@ -80,9 +80,9 @@ class Publisher {
     this.client = new MqttClient({ host, port }, connect, ws ? pipesWs : await loadPipes(), this.events())
     this.client.start()
     await this.orFail(this.connected.promise)
-    if (source === 'stdin-line') for await (const line of lines(process.stdin)) await this.send(line)
+    if (source === 'stdin-line') await this.whileReading(this.sendLines())
     else {
-      const bytes = payload ?? (await readAll(process.stdin))
+      const bytes = payload ?? (await this.whileReading(readAll(process.stdin)))
       for (let i = 0; i < repeat; i++) {
         if (i > 0 && delayMs > 0) await this.orFail(new Promise<void>((resolve) => setTimeout(resolve, delayMs)))
         await this.send(bytes)
@@ -91,6 +91,20 @@ class Publisher {
     while (this.client.pending > 0) await this.orFail(this.room())
     this.client.end()
     if (this.refused !== null) throw new Failure(this.given.quiet ? '' : this.refused)
+  }
+
+  private async sendLines(): Promise<void> {
+    for await (const line of lines(process.stdin)) await this.send(line)
+  }
+
+  /** Once the connection has failed for good nobody waits for stdin, though it cannot be told: on Deno its read holds the process. */
+  private async whileReading<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await this.orFail(work)
+    } catch (error) {
+      setImmediate(() => process.exit()) // behind what is said of it, with the exit code that is set then
+      throw error
+    }
   }
 
   private payload(source: string): Uint8Array {
