@@ -26,6 +26,8 @@ export const LIMITS = {
   routedTargetsMax: 250_000,
   /** Subscriptions of one session. */
   subscriptionsPerSessionMax: 10_000,
+  /** Bytes of one session's filters: they go to the other node in one piece. 10 000 of 800 bytes. */
+  filterBytesPerSessionMax: 8 * MIB,
   /** Filters of one SUBSCRIBE that are looked at, or as many as a session may have where that is more: 2 MiB hold 500 000, others would feel it. */
   filtersPerPacketMax: 10_000,
   /** Publishers that one shared subscription remembers the member of (strategy sticky); it then forgets them all. */
@@ -81,6 +83,8 @@ export const LIMITS = {
   queuedMessagesMax: 100_000,
   /** Bytes of payload, properties and topic name waiting for one session. */
   queuedBytesMax: 256 * MIB,
+  /** Positions between the oldest message that a client has not acknowledged and the next one it is sent: each takes 8 bytes in its queue. */
+  queueSpanMax: 1_000_000,
   /** Bytes kept for all sessions of a node, each message once; above it publishers are paused, a quarter above it nothing more is queued. A quarter of a small machine's memory. */
   queuedBytesTotalMax: 1024 * MIB,
   /** What a kept message takes in memory beside its bytes, and a queue entry: 230 and 170 on Bun's heap, and what waits for collection. */
@@ -96,6 +100,8 @@ export const LIMITS = {
   outBytesQos0Max: 4 * MIB,
   /** ... above which its queued QoS 1 and 2 messages wait in the session. */
   outBytesPumpMax: 1 * MIB,
+  /** ... of both instead, while all connections together hold more than a quarter of `queuedBytesTotalMax`: many slow readers are no full memory. */
+  outBytesTightMax: 64 * KIB,
   /** ... above which the connection is closed: it does not read at all. */
   outBytesMax: 64 * MIB,
   // ---- retained
@@ -186,6 +192,8 @@ assert(LIMITS.heartbeatMs * 4 <= LIMITS.suspectMs, 'suspicion needs several miss
 assert(LIMITS.suspectMs < LIMITS.soloMs && LIMITS.soloMs < LIMITS.stuckMs, 'suspect, solo, stuck come in this order')
 assert(LIMITS.inflightMax <= 0x3fff, 'a track of packet identifiers has 16 383')
 assert(
-  LIMITS.outBytesPumpMax < LIMITS.outBytesQos0Max && LIMITS.outBytesQos0Max < LIMITS.outBytesMax,
+  LIMITS.outBytesTightMax < LIMITS.outBytesPumpMax &&
+    LIMITS.outBytesPumpMax < LIMITS.outBytesQos0Max &&
+    LIMITS.outBytesQos0Max < LIMITS.outBytesMax,
   'out-buffer steps grow',
 )

@@ -91,6 +91,8 @@ export class Connection implements PacketSink, Attachment {
   isDirty = false
   /** The socket took less than it was offered. */
   blocked = false
+  /** Of its output, what the node is told the socket has not taken. */
+  private held = 0
   /** The topic last published to, so that a stream of messages to one topic looks it up once. */
   topic: TopicRef | null = null
   /** Nobody gets what goes to that topic. */
@@ -223,6 +225,7 @@ export class Connection implements PacketSink, Attachment {
   /** Writes what is released, and closes who does not read at all. @returns true when a gate still holds bytes back */
   flush(): boolean {
     const waits = this.offer()
+    if (this.outBytes !== this.held) this.held = this.broker.writers.account(this.held, this.outBytes)
     if (this.outBytes <= LIMITS.outBytesMax) return waits
     this.dropSlow('slow reader')
     return false
@@ -246,7 +249,7 @@ export class Connection implements PacketSink, Attachment {
     }
     if (taken === out.length && !waits) {
       // The session stopped at this mark, and no event of the socket will follow.
-      if (taken >= LIMITS.outBytesPumpMax && this.session !== null) this.broker.pump(this.session)
+      if (taken >= LIMITS.outBytesTightMax && this.session !== null) this.broker.pump(this.session)
       this.gates = NO_GATES
       this.out = null
       this.broker.writers.give(out)
@@ -262,7 +265,7 @@ export class Connection implements PacketSink, Attachment {
   /** More than enough waits: the socket is offered it before the end of the turn. @returns false where it does not take it */
   relieve(): boolean {
     if (!this.blocked) this.offer()
-    return this.outBytes <= LIMITS.outBytesQos0Max
+    return this.outBytes <= this.broker.writers.qos0Max
   }
 
   writable(): void {
@@ -377,12 +380,13 @@ export class Connection implements PacketSink, Attachment {
     if (this.authRequest !== 0) this.broker.authentication.forget(this)
     if (this.out !== null) this.broker.writers.give(this.out)
     this.out = null
+    this.held = this.broker.writers.account(this.held, 0)
     this.gates = NO_GATES
   }
 
   /** Room for `n` more QoS 1 or 2 messages? */
   hasWindow(session: Session): boolean {
-    return session.inflight.size < this.window && this.again.size === 0 && this.outBytes < LIMITS.outBytesPumpMax
+    return session.inflight.size < this.window && this.again.size === 0 && this.outBytes < this.broker.writers.pumpMax
   }
 
   opened(): void {

@@ -76,6 +76,8 @@ function refusalOf(c: Connection, request: SubscribeRequest, added: Set<string>,
   }
   if (known === undefined || known.has(filter) || added.has(filter)) return 0
   if (known.size + added.size >= policy.subscriptionsMax) return Reason.quotaExceeded
+  if (c.session !== null && c.session.filterBytes + filter.length > LIMITS.filterBytesPerSessionMax)
+    return Reason.quotaExceeded
   added.add(filter)
   return 0
 }

@@ -59,7 +59,7 @@ export function resume(c: Connection, session: Session): void {
 function sendAgain(c: Connection, session: Session, version: Version): void {
   const { broker, again } = c
   for (const entry of again) {
-    if (session.inflight.size - again.size >= c.window || c.outBytes >= LIMITS.outBytesPumpMax) return
+    if (session.inflight.size - again.size >= c.window || c.outBytes >= broker.writers.pumpMax) return
     again.delete(entry)
     if (room(c, entry, version) < 0) {
       broker.count('dropped_too_large')
@@ -73,7 +73,7 @@ export function pump(c: Connection, session: Session): void {
   const { broker } = c
   if (c.state !== 'open' || c.version === 0) return
   if (c.again.size > 0) sendAgain(c, session, c.version)
-  while (session.queue.waiting > 0 && c.again.size === 0 && c.outBytes < LIMITS.outBytesPumpMax) {
+  while (session.queue.waiting > 0 && c.again.size === 0 && c.outBytes < broker.writers.pumpMax) {
     const entry = session.queue.nextWaiting()
     if (entry === null) return
     const { message } = entry
@@ -83,6 +83,8 @@ export function pump(c: Connection, session: Session): void {
       continue
     }
     if (entry.qos > 0 && session.inflight.size >= c.window) return
+    // One message that is never acknowledged holds the front of the queue, however many pass it.
+    if (entry.pos - session.queue.base > LIMITS.queueSpanMax) return
     if (message.commit > broker.released) return broker.pumpAfter(session, message.commit)
     if (room(c, entry, c.version) < 0) {
       broker.count('dropped_too_large') // [MQTT-3.1.2-24], [MQTT-3.1.2-25]

@@ -1,5 +1,4 @@
-// Node: one broker node as a pure machine: events in, then one drain out. Composes the parts, and says who hears of what. Reads no
-// clock, draws no randomness, waits for nothing: host and simulator drive the same code.
+// Node: one broker node as a pure machine: events in, then one drain out. Reads no clock, draws no randomness, waits for nothing.
 import { BootId, HLC_TICKS_PER_MS, type Hlc, type Turn } from '../base/brand.ts'
 import type { OperatorFault } from '../base/fault.ts'
 import { LIMITS } from '../base/limits.ts'
@@ -80,7 +79,7 @@ export class BrokerNode implements Broker {
   readonly metrics = new Metrics()
   readonly traffic = new Traffic()
   readonly backPressure = new BackPressure(this.metrics)
-  readonly writers = new Writers()
+  readonly writers: Writers
   readonly authentication = new Authentications(this)
   readonly access = new Accesses(this)
   /** Stands in the subscription tree for all sessions without expiry at the peer. */
@@ -129,6 +128,7 @@ export class BrokerNode implements Broker {
   ) {
     this.config = config
     this.policy = config
+    this.writers = new Writers(config.queuedBytesTotalMax / 4)
     this.rules = rulesWithout(config.mutations)
     this.ports = ports
     this.now = now

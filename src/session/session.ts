@@ -104,6 +104,8 @@ export class Session {
   /** Kept here for the owner; not part of the version. */
   shadows: Shadow[] = NO_SHADOWS
   shadowBytes = 0
+  /** Of all its filters, in UTF-16 units. */
+  filterBytes = 0
   /** Monotonic ms at which the log was told last that its queue is full. */
   fullToldAt = Number.NEGATIVE_INFINITY
   /** ... at which all of its queue was looked at for expired messages last. */

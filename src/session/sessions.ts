@@ -114,6 +114,7 @@ export class Sessions {
       this.file(sub)
     }
     if (old === undefined) {
+      session.filterBytes += filter.length
       this.subscriptionCount++
       if (sub.shared) this.sharedCount++
     }
@@ -129,6 +130,7 @@ export class Sessions {
     if (sub === undefined) return false
     session.subscriptions.delete(filter)
     this.unfile(sub)
+    session.filterBytes -= filter.length
     this.subscriptionCount--
     if (sub.shared) this.sharedCount--
     if (session.durable) {

@@ -279,7 +279,7 @@ test('the values are those of the node, and loads rise and fall', () => {
     'publish/messages/dropped': '0',
     'store/messages/count': '61',
     'messages/stored': '61',
-    'store/messages/bytes': String(60 * 7 + 4),
+    'store/messages/bytes': String(60 * 7 + 4 + 61 * 'data/x'.length),
     'retained messages/count': '1',
     'subscriptions/count': '2',
     'shared_subscriptions/count': '0',

@@ -39,6 +39,7 @@ function addHoldings(node: BrokerNode): void {
   metrics.counter('session_ends_forgotten', zombies, () => node.owners.endings.forgotten)
   gauge('stored_messages', 'messages held for queues and as retained ones, each once', () => journal.heldMessages)
   gauge('stored_bytes', 'bytes of payload, properties and topic names of these', () => journal.heldBytes)
+  gauge('unread_bytes', 'bytes written for clients whose sockets do not take them', () => node.writers.held)
   gauge('kept_bytes', 'memory that messages for sessions take, about', () => node.queues.keptBytes)
 }
 

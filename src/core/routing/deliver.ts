@@ -2,7 +2,6 @@
 // subscriptions nor the peer.
 import type { BootId, Hlc } from '../../base/brand.ts'
 import { ByteWriter, NO_BYTES } from '../../base/bytes.ts'
-import { LIMITS } from '../../base/limits.ts'
 import type { Connection } from '../../connection/connection.ts'
 import { allocateUnkept } from '../../connection/send.ts'
 import type { Entry } from '../../session/queue.ts'
@@ -116,7 +115,7 @@ export class Delivery {
   send(c: Connection, qos: QoS, packetId: number, retain: boolean, ids: readonly number[] | null, many: boolean): void {
     if (c.state !== 'open') return
     if (qos === 0) {
-      if (c.outBytes > LIMITS.outBytesQos0Max && !c.relieve()) return this.node.metrics.add('dropped_slow_reader')
+      if (c.outBytes > this.node.writers.qos0Max && !c.relieve()) return this.node.metrics.add('dropped_slow_reader')
       if (this.tooLarge(c, 0, ids)) return
     }
     const alias = c.aliasesOut === null ? 0 : c.aliasesOut.choose(this.pub.topic, this.room(c, qos, ids))

@@ -1,5 +1,4 @@
 // Replay: the retained messages that a new subscription asks for, to its session. Knows nothing of when it asks.
-import { LIMITS } from '../../base/limits.ts'
 import type { Connection } from '../../connection/connection.ts'
 import { expiryLeft } from '../../session/message.ts'
 import type { Session } from '../../session/session.ts'
@@ -20,7 +19,7 @@ export function replayRetained(node: BrokerNode, session: Session, filter: strin
     if (sub.noLocal && message.publisher === session.clientId) return
     const qos = sub.qos < message.qos ? sub.qos : message.qos
     // More than the socket takes at once waits in the queue: nobody subscribes too fast for what is there already.
-    const waits = qos === 0 && c !== null && c.outBytes > LIMITS.outBytesPumpMax
+    const waits = qos === 0 && c !== null && c.outBytes > node.writers.pumpMax
     if ((qos > 0 || waits) && node.queues.refuses(session, message)) return
     const ids = sub.id === 0 ? null : [sub.id] // [MQTT-3.3.4-3]
     pub.from(message, expiryLeft(message, node.now))

@@ -6,6 +6,7 @@ import { Retained } from '../../../src/core/routing/retained.ts'
 import { Routes } from '../../../src/core/routing/route.ts'
 import { Journal } from '../../../src/session/journal.ts'
 import { Message } from '../../../src/session/message.ts'
+import type { Session } from '../../../src/session/session.ts'
 import type { TopicRef } from '../../../src/topic/topics.ts'
 import { OneNode, TwoNodes } from '../../support/one_node.ts'
 import { Stage } from '../../support/stage.ts'
@@ -110,6 +111,60 @@ test('a replay stops asking a queue that is full, and every message is counted',
   s.room = 0
   s.sendSubscribe([{ filter: 't/#', qos: 1 }])
   assert.is(world.metric('dropped_queue_full'), 15)
+})
+
+test('many who do not read get little room each, and none of QoS 1 is lost by it', () => {
+  const world = new OneNode({ queuedBytesTotalMax: 4 * MIB })
+  const slow = Array.from({ length: 40 }, (_, i) => world.connect(`s${i}`, kept))
+  for (const s of slow) {
+    s.subscribe('zero', 0)
+    s.subscribe('one', 1)
+    s.room = 0
+  }
+  const p = world.connect('p')
+  const payload = 'x'.repeat(10_000)
+  for (let i = 0; i < 100; i++) p.publish('zero', payload)
+  assert.ok(world.node.writers.held < 1 * MIB + 40 * 2 * LIMITS.outBytesTightMax, `${world.node.writers.held} bytes`)
+  assert.ok(world.metric('dropped_slow_reader') > 1000)
+  for (let i = 0; i < 5; i++) p.publish('one', `${i}`, { qos: 1 })
+  const got = slow.map((s) => {
+    s.unblock()
+    return s.deliveries().filter((text) => text.startsWith('one')).length
+  })
+  assert.equal(
+    got,
+    slow.map(() => 5),
+  )
+  assert.is(world.node.writers.held, 0)
+  p.publish('zero', payload)
+  assert.is(slow[0]?.deliveries().length, 1)
+})
+
+test('the filters of one session are bounded in bytes: they go to the other node in one piece', () => {
+  const world = new OneNode()
+  const c = world.connect('c', kept)
+  const filter = (i: number) => `${i}/${'f'.repeat(60_000)}`
+  const fit = Math.floor(LIMITS.filterBytesPerSessionMax / filter(100).length)
+  const codes = Array.from({ length: fit + 3 }, (_, i) => c.subscribe(filter(i))[0])
+  assert.equal(codes.slice(-3), [0x97, 0x97, 0x97])
+  assert.is(codes[fit - 2], 0)
+  c.unsubscribe(filter(0))
+  assert.equal(c.subscribe('small'), [0])
+})
+
+test('one message that is never acknowledged does not let the queue behind it grow for ever', () => {
+  const world = new OneNode()
+  const c = world.connect('c', kept)
+  c.subscribe('t', 1)
+  const p = world.connect('p')
+  p.publish('t', 'first', { qos: 1 })
+  const first = c.expect('publish')
+  const session = world.node.sessions.get('c') as Session
+  session.nextPos += LIMITS.queueSpanMax // as many have come and gone
+  p.publish('t', 'second', { qos: 1 })
+  c.expectNothing()
+  c.sendPuback(first.packetId)
+  assert.equal(c.deliveries(), ['t=second'])
 })
 
 function retainedMessage(topic: TopicRef, bytes: number) {
