@@ -23,6 +23,7 @@ export class Log implements LogPort {
     this.node = node
     this.level = LOG_LEVELS.indexOf(level)
     this.format = format
+    process.stderr.on('error', ignore)
   }
 
   /** Access log: collected until flush(), so that 10 000 connects at once are not 10 000 writes. */
@@ -48,7 +49,7 @@ export class Log implements LogPort {
     }
     if (!this.listening) {
       this.listening = true
-      process.stdout.on('error', () => {}) // a reader that went away is no reason to end
+      process.stdout.on('error', ignore)
     }
     if (process.stdout.write(text)) return
     this.blocked = true
@@ -91,3 +92,6 @@ export class Log implements LogPort {
     process.stderr.write(text + '\n')
   }
 }
+
+/** A reader that went away is no reason to end. */
+function ignore(): void {}
