@@ -13,8 +13,10 @@ export type ProxyHeader =
   /** Not complete yet. */
   | { readonly kind: 'more' }
   | { readonly kind: 'bad'; readonly why: string }
-  /** `ip` null: the balancer's own health check (LOCAL) or an unknown family; the socket's own address stands. */
+  /** `ip` null: an unknown family; the socket's own address stands, but says nothing of the client's. */
   | { readonly kind: 'done'; readonly bytes: number; readonly ip: string | null; readonly port: number }
+  /** The balancer speaks for itself: its health check. */
+  | { readonly kind: 'local'; readonly bytes: number }
 
 const MORE: ProxyHeader = { kind: 'more' }
 
@@ -27,7 +29,8 @@ export interface Introduced {
 }
 
 /**
- * Takes a further chunk; once the header is whole, the client has its true address.
+ * Takes a further chunk; once the header is whole, the client has its true address. Anyone who reaches the port can write a header:
+ * it may say that a client is not of this machine, but it takes a balancer of this machine to say that one is.
  * @returns what stands behind the header; null while it is incomplete
  */
 export function introduce(client: Introduced, chunk: Uint8Array): Uint8Array | 'bad' | null {
@@ -39,9 +42,9 @@ export function introduce(client: Introduced, chunk: Uint8Array): Uint8Array | '
   client.held = header.kind === 'more' ? all : null
   if (header.kind === 'more') return null
   if (header.kind === 'bad') return 'bad'
-  if (header.ip !== null) {
-    client.address = formatAddress(header.ip, header.port)
-    client.loopback = isLoopback(header.ip)
+  if (header.kind === 'done') {
+    if (header.ip !== null) client.address = formatAddress(header.ip, header.port)
+    client.loopback &&= header.ip !== null && isLoopback(header.ip)
   }
   return all.subarray(header.bytes)
 }
@@ -80,7 +83,8 @@ function parseV2(bytes: Uint8Array): ProxyHeader {
   const total = V2_HEADER_BYTES + bodyBytes
   if (bytes.length < total) return MORE
   const family = at(13) >> 4
-  if (command === 0 || family === 0 || family === 3) return { kind: 'done', bytes: total, ip: null, port: 0 }
+  if (command === 0) return { kind: 'local', bytes: total }
+  if (family === 0 || family === 3) return { kind: 'done', bytes: total, ip: null, port: 0 }
   if (family === 1) {
     if (bodyBytes < 12) return bad('PROXY addresses cut off')
     return { kind: 'done', bytes: total, ip: [16, 17, 18, 19].map(at).join('.'), port: at(24) * 256 + at(25) }

@@ -20,7 +20,7 @@ const good: [string, Uint8Array, string | null, number][] = [
   ['version 1, unknown with addresses', ascii('PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n'), null, 0],
   ['version 2, IPv4', v2(1, 1, ip4), '10.0.0.7', 40320],
   ['version 2, IPv4 with TLVs', v2(1, 1, [...ip4, 3, 0, 4, 1, 2, 3, 4]), '10.0.0.7', 40320],
-  ['version 2, LOCAL', v2(0, 0, []), null, 0],
+  ['version 2, unknown', v2(1, 0, []), null, 0],
   ['version 2, UNIX', v2(1, 3, new Array(216).fill(0)), null, 0],
   ['version 2, IPv6', v2(1, 2, ip6([0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9])), '2001:db8::9', 40320],
   ['version 2, IPv6 loopback', v2(1, 2, ip6([...new Array(15).fill(0), 1])), '::1', 40320],
@@ -46,6 +46,11 @@ for (const [title, header, ip, port] of good) {
     }
   })
 }
+
+test('version 2, LOCAL: the balancer itself, whatever addresses it gives', () => {
+  assert.equal(parseProxyHeader(v2(0, 0, [])), { kind: 'local', bytes: 16 })
+  assert.equal(parseProxyHeader(v2(0, 1, ip4)), { kind: 'local', bytes: 28 })
+})
 
 const bad: [string, Uint8Array][] = [
   ['an MQTT CONNECT without header', Uint8Array.from([0x10, 0x0c, 0, 4])],
@@ -86,5 +91,22 @@ test('a client is introduced by its header, in one piece or byte by byte; what f
   }
   assert.is(introduce({ address: '', loopback: true, held: null }, ascii('GET / HTTP/1.1')), 'bad')
 })
+
+const lines: [title: string, header: Uint8Array, socketIsLocal: boolean, clientIsLocal: boolean][] = [
+  ['a stranger that says it is of this machine', ascii('PROXY TCP4 127.0.0.1 127.0.0.1 1 1883\r\n'), false, false],
+  ['a client of this machine, by a balancer on it', ascii('PROXY TCP4 127.0.0.1 127.0.0.1 1 1883\r\n'), true, true],
+  ['a client from elsewhere', ascii('PROXY TCP4 192.0.2.9 10.0.0.1 1 1883\r\n'), true, false],
+  ['a client that the balancer does not know (1)', ascii('PROXY UNKNOWN\r\n'), true, false],
+  ['a client that the balancer does not know (2)', v2(1, 0, []), true, false],
+  ['a client of a UNIX socket', v2(1, 3, new Array(216).fill(0)), true, false],
+  ['the health check of a balancer on this machine', v2(0, 0, []), true, true],
+  ['the health check of a balancer elsewhere', v2(0, 0, []), false, false],
+]
+for (const [title, header, socketIsLocal, clientIsLocal] of lines)
+  test(`${title} counts as ${clientIsLocal ? 'of this machine' : 'from elsewhere'}`, () => {
+    const client = { address: '', loopback: socketIsLocal, held: null as Uint8Array | null }
+    assert.equal(introduce(client, header), new Uint8Array(0))
+    assert.is(client.loopback, clientIsLocal)
+  })
 
 test.run()
