@@ -1,5 +1,6 @@
 // Host: one running node: store, node, loop, listeners, peer link, admin, signals, and the order in which they start and end.
 // Knows nothing of MQTT or of the pair's protocol.
+import { hostname } from 'node:os'
 import process from 'node:process'
 import { Bug } from '../base/assert.ts'
 import { OperatorFault } from '../base/fault.ts'
@@ -182,7 +183,9 @@ export class Host {
       link: this.link?.status() ?? null,
     })
     const node = () => (this.loop.attached ? this.loop.node : null)
-    return new Admin({ name: this.config.name, node, hostStatus, drainAway: () => this.drainAway('asked over HTTP') })
+    const hosts = [hostname(), this.hostConfig.admin?.host ?? '']
+    const drainAway = () => this.drainAway('asked over HTTP')
+    return new Admin({ name: this.config.name, hosts, node, hostStatus, drainAway })
   }
 
   private announce(clusterPort: number | undefined): void {

@@ -6,6 +6,8 @@ export const COUNTERS: Readonly<Record<string, string>> = {
   accepts: 'client sockets accepted',
   acl_file_reload_failures: 'times that the access-control file could not be used and the former rules stayed',
   acl_file_reloads: 'times that the access-control file was read again',
+  admin_drains_refused: 'requests to drain this node that were not from this machine itself',
+  admin_hosts_refused: 'requests to the API from this machine under a name that is not its own',
   authentication_timeouts: 'CONNECTs refused because authentication was not over in time',
   authentications_accepted: 'clients that have proven who they are, and those that did it again',
   authentications_refused: 'clients that have not',

@@ -1,14 +1,19 @@
 // Admin: what the node answers over HTTP: health, metrics, API. Routes only; sockets are admin_server.ts.
 import type { ListName } from '../../core/monitor/listing.ts'
 import type { HostedNode } from '../hosted_node.ts'
+import { namesThisMachine } from '../http_trust.ts'
 import { parseListQuery } from './admin_query.ts'
 
-/** `browser`: some web page sent it (it has an Origin header). */
 export type AdminRequest = {
   readonly method: string
   readonly path: string
   readonly loopback: boolean
+  /** Some web page sent it (it has an Origin header). */
   readonly browser: boolean
+  /** Some proxy passed it on. */
+  readonly forwarded: boolean
+  /** The Host header. */
+  readonly host: string | null
 }
 export type AdminAnswer = {
   readonly status: number
@@ -20,6 +25,8 @@ export type AdminAnswer = {
 
 export type AdminSources = {
   readonly name: string
+  /** What this machine is called, besides localhost. */
+  readonly hosts: readonly string[]
   /** Null while the node's state is being read. */
   readonly node: () => HostedNode | null
   /** Fields the host adds to the node's status: addresses, the link, process facts. */
@@ -45,7 +52,7 @@ export class Admin {
     ['/api/v1/sessions', list('sessions')],
     ['/api/v1/subscriptions', list('subscriptions')],
     ['/api/v1/retained', list('retained')],
-    ['/api/v1/drain', { method: 'POST', answer: (_node, request) => this.drain(request) }],
+    ['/api/v1/drain', { method: 'POST', answer: (node, request) => this.drain(node, request) }],
   ])
 
   constructor(sources: AdminSources) {
@@ -55,6 +62,13 @@ export class Admin {
   answer(request: AdminRequest): AdminAnswer {
     const end = request.path.indexOf('?')
     const path = end === -1 ? request.path : request.path.slice(0, end)
+    const node = this.sources.node()
+    if (path.startsWith('/api/') && this.isMisdirected(request)) {
+      node?.count('admin_hosts_refused')
+      return json(421, {
+        error: `Host: "${request.host}" is no name of this machine; ask for its address or localhost`,
+      })
+    }
     const route = this.routes.get(path)
     if (route === undefined) return json(404, { error: `nothing at ${path}` })
     const health = path.startsWith('/health/')
@@ -62,7 +76,6 @@ export class Admin {
     const asGet = request.method === 'HEAD' || (health && request.method === 'OPTIONS')
     const method = asGet ? 'GET' : request.method
     if (method !== route.method) return json(405, { error: `${path} takes ${route.method}` })
-    const node = this.sources.node()
     if (node !== null) return route.answer(node, request)
     const { name, hostStatus } = this.sources
     if (!health) return json(503, { error: 'the node is starting' })
@@ -79,8 +92,19 @@ export class Admin {
     return json(good ? 200 : 503, this.status(node))
   }
 
-  private drain(request: AdminRequest): AdminAnswer {
-    if (!request.loopback || request.browser) return json(403, { error: 'drain is taken from this machine only' })
+  /**
+   * Asked by a browser of this machine for a page from elsewhere. Only what tells of clients and topics is kept from those: health and
+   * metrics are asked for under whatever names balancers and monitors have for us. From elsewhere we have names unknown to us.
+   */
+  private isMisdirected({ loopback, host }: AdminRequest): boolean {
+    return loopback && host !== null && !namesThisMachine(host, this.sources.hosts)
+  }
+
+  private drain(node: HostedNode, request: AdminRequest): AdminAnswer {
+    if (!request.loopback || request.browser || request.forwarded) {
+      node.count('admin_drains_refused')
+      return json(403, { error: 'drain is taken from this machine only' })
+    }
     this.sources.drainAway()
     return json(202, { draining: true })
   }

@@ -2,6 +2,7 @@
 // forty, so node:http is loaded on Deno only. Knows no routes.
 import type { AddressInfo } from 'node:net'
 import { bindFault, isLoopback, type ListenAddress } from '../address.ts'
+import { FORWARDED } from '../http_trust.ts'
 import type { Admin, AdminAnswer, AdminRequest } from './admin.ts'
 
 export interface AdminServer {
@@ -29,7 +30,8 @@ async function serveBun(hostname: string, port: number, admin: Admin): Promise<A
     fetch: (request, it) => {
       const path = request.url.replace(/^[a-z]+:\/\/[^/]*/, '')
       const loopback = isLoopback(it.requestIP(request)?.address ?? '')
-      return respond(admin, { method: request.method, path, loopback, browser: request.headers.has('origin') })
+      const facts = readHeaders((name) => request.headers.get(name))
+      return respond(admin, { method: request.method, path, loopback, ...facts })
     },
     error: (error) => {
       queueMicrotask(() => Promise.reject(error)) // ours: ends the process
@@ -48,8 +50,8 @@ async function serveNode(host: string, port: number, admin: Admin): Promise<Admi
   const { createServer } = await import('node:http')
   const server = createServer((request, response) => {
     const loopback = isLoopback(request.socket.remoteAddress ?? '')
-    const browser = request.headers.origin !== undefined
-    const answer = admin.answer({ method: request.method ?? 'GET', path: request.url ?? '/', loopback, browser })
+    const facts = readHeaders((name) => request.headers[name]?.toString() ?? null)
+    const answer = admin.answer({ method: request.method ?? 'GET', path: request.url ?? '/', loopback, ...facts })
     const length = new TextEncoder().encode(answer.body).length
     response.writeHead(answer.status, { ...headers(answer), 'content-length': length })
     response.end(request.method === 'HEAD' ? undefined : answer.body)
@@ -64,6 +66,12 @@ async function serveNode(host: string, port: number, admin: Admin): Promise<Admi
     resolve({ port: (server.address() as AddressInfo).port, stop })
   })
   return promise
+}
+
+/** @param get null where there is none of this name */
+function readHeaders(get: (name: string) => string | null): Pick<AdminRequest, 'browser' | 'forwarded' | 'host'> {
+  const has = (name: string) => get(name) !== null
+  return { browser: has('origin'), forwarded: FORWARDED.some(has), host: get('host') }
 }
 
 function headers({ type, next }: AdminAnswer): Record<string, string> {

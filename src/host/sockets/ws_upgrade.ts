@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { utf8 } from '../../base/bytes.ts'
 import { LIMITS } from '../../base/limits.ts'
+import { FORWARDED } from '../http_trust.ts'
 
 /** Subprotocols served: MQTT 5.0 and 3.1.1 have the first, 3.1 came before it. */
 const SUBPROTOCOLS = ['mqtt', 'mqttv3.1']
@@ -9,8 +10,6 @@ const SUBPROTOCOLS = ['mqtt', 'mqttv3.1']
 const ACCEPT_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 const VERSION = '13'
 const LOCAL_ORIGIN = /^https?:\/\/(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/
-/** Whoever passes a request on says so in one of these. Anyone can write them, so they take trust away and never give it. */
-const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via']
 const STATUS_TEXT = {
   400: 'Bad Request',
   403: 'Forbidden',

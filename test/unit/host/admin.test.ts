@@ -7,8 +7,9 @@ import { assert, suite } from '../../support/suite.ts'
 
 const test = suite('admin')
 
-function make(node: Partial<HostedNode> = {}): { admin: Admin; drained: () => number } {
+function make(node: Partial<HostedNode> = {}): { admin: Admin; drained: () => number; counted: string[] } {
   let drained = 0
+  const counted: string[] = []
   const stub = {
     mode: 'SYNC',
     ready: true,
@@ -19,15 +20,17 @@ function make(node: Partial<HostedNode> = {}): { admin: Admin; drained: () => nu
       if (cursor === 'gone') return null
       return { rows: [{ list, limit, cursor }], next: limit < 10 ? 'n&x' : null }
     },
+    count: (name) => void counted.push(name),
     ...node,
   } as HostedNode
   const hostStatus = () => ({ version: '1' })
-  const admin = new Admin({ name: 'a', node: () => stub, hostStatus, drainAway: () => drained++ })
-  return { admin, drained: () => drained }
+  const drainAway = () => void drained++
+  const admin = new Admin({ name: 'a', hosts: ['Box.example'], node: () => stub, hostStatus, drainAway })
+  return { admin, drained: () => drained, counted }
 }
 
 const ask = (admin: Admin, method: string, path: string, more: object = {}) =>
-  admin.answer({ method, path, loopback: true, browser: false, ...more })
+  admin.answer({ method, path, loopback: true, browser: false, forwarded: false, host: null, ...more })
 
 for (const [path, node, status] of [
   ['/health/live', { ready: false, synced: false, mode: 'WAIT_PEER' }, 200],
@@ -98,7 +101,7 @@ test('a filter that is none is 400, a cursor that has gone is 410', () => {
 })
 
 test('while the node reads its state it lives and is not ready', () => {
-  const sources = { name: 'a', node: () => null, hostStatus: () => ({}), drainAway: () => {} }
+  const sources = { name: 'a', hosts: [], node: () => null, hostStatus: () => ({}), drainAway: () => {} }
   const admin = new Admin(sources)
   assert.is(ask(admin, 'GET', '/health/live').status, 200)
   assert.is(ask(admin, 'GET', '/health/ready').status, 503)
@@ -115,13 +118,46 @@ test('an unknown path is 404, a wrong method 405', () => {
   assert.is(ask(admin, 'OPTIONS', '/api/v1/drain').status, 405)
 })
 
-test('drain is taken from this machine only, and from no web page', () => {
-  const { admin, drained } = make()
+test('drain is taken from this machine only, from no web page and through no proxy', () => {
+  const { admin, drained, counted } = make()
   assert.is(ask(admin, 'POST', '/api/v1/drain', { loopback: false }).status, 403)
   assert.is(ask(admin, 'POST', '/api/v1/drain', { browser: true }).status, 403)
+  assert.is(ask(admin, 'POST', '/api/v1/drain', { forwarded: true }).status, 403)
   assert.is(drained(), 0)
+  assert.equal(counted, ['admin_drains_refused', 'admin_drains_refused', 'admin_drains_refused'])
   assert.is(ask(admin, 'POST', '/api/v1/drain').status, 202)
   assert.is(drained(), 1)
+})
+
+test('a page that gave its own name the address of this machine reads nothing of the API', () => {
+  const { admin, counted } = make()
+  const status = (host: string | null, more: object = {}) =>
+    ask(admin, 'GET', '/api/v1/clients', { host, ...more }).status
+  for (const host of [
+    null,
+    '',
+    '127.0.0.1:18083',
+    '10.0.0.1',
+    '[::1]:18083',
+    '[fe80::1]',
+    'localhost',
+    'LOCALHOST.:18083',
+  ])
+    assert.is(status(host), 200, `${host}`)
+  for (const host of ['box.example', 'Box.Example:18083']) assert.is(status(host), 200, `${host}: this machine's name`)
+  assert.is(counted.length, 0)
+  const evil = [
+    'evil.example:18083',
+    '127.0.0.1.evil.example',
+    'localhost.evil.example',
+    'evil.example:',
+    '[::1',
+    '1234',
+  ]
+  for (const host of evil) assert.is(status(host), 421, host)
+  assert.equal(counted, Array(evil.length).fill('admin_hosts_refused'))
+  assert.is(status('evil.example', { loopback: false }), 200, 'who listens on other addresses has other names')
+  for (const path of ['/health/ready', '/metrics']) assert.is(ask(admin, 'GET', path, { host: 'lb' }).status, 200)
 })
 
 test('HTTP/1.0 without a Host header, as HAProxy asks, and HTTP/1.1 are answered', async () => {
@@ -137,11 +173,16 @@ test('HTTP/1.0 without a Host header, as HAProxy asks, and HTTP/1.1 are answered
     assert.match(text, /^HTTP\/1\.[01] 503 /, request)
     if (!request.startsWith('HEAD')) assert.match(text, /"mode":"SYNC"/, request)
   }
-  const drain = await exchange(
-    server.port,
-    'POST /api/v1/drain HTTP/1.1\r\nHost: x\r\nOrigin: http://evil\r\nContent-Length: 0\r\n\r\n',
-  )
-  assert.match(drain, / 403 /)
+  for (const [status, headers] of [
+    [403, 'Host: 127.0.0.1\r\nOrigin: http://evil\r\n'],
+    [403, 'Host: localhost:18083\r\nX-Forwarded-For: 192.0.2.9\r\n'],
+    [403, 'Host: localhost:18083\r\nVIA: 1.1 proxy\r\n'],
+    [421, 'Host: evil.example\r\n'],
+    [202, 'Host: localhost:18083\r\n'],
+  ] as const) {
+    const drain = await exchange(server.port, `POST /api/v1/drain HTTP/1.1\r\n${headers}Content-Length: 0\r\n\r\n`)
+    assert.match(drain, new RegExp(`^HTTP/1.1 ${status} `), headers)
+  }
   server.stop()
 })
 
