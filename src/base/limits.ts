@@ -114,6 +114,8 @@ export const LIMITS = {
   deletedRetainedBytesMax: 64 * MIB,
   // ---- connections
   connectionsMax: 1_000_000,
+  /** Milliseconds of silence after which the kernel asks whether a client is still there: its keep alive may be 0, and its power cut. */
+  tcpKeepAliveMs: 60_000,
   /** Seconds: 0xFFFFFFFF never expires, as the standard has it. */
   sessionExpiryMax: 0xffff_ffff,
   // ---- the link

@@ -2,6 +2,7 @@
 import process from 'node:process'
 import type { Socket, SocketHandler, TCPSocketListener } from 'bun'
 import { NO_BYTES } from '../../base/bytes.ts'
+import { LIMITS } from '../../base/limits.ts'
 import type { ClientSocket, Transport } from '../../core/ports.ts'
 import { bindFault, formatAddress, isLoopback, type ListenAddress, plainIp } from '../address.ts'
 import type { ClientEvents } from '../hosted_node.ts'
@@ -112,6 +113,7 @@ class BunClients {
       return
     }
     socket.setNoDelay(true)
+    socket.setKeepAlive(true, LIMITS.tcpKeepAliveMs)
     const client = new BunClient(socket, this)
     socket.data = client
     if (this.proxyProtocol) {

@@ -1,6 +1,7 @@
 // ListenerNode: clients' TCP sockets through node:net, for Deno (and Node). Knows nothing of MQTT.
 import { createServer, type Socket } from 'node:net'
 import { NO_BYTES } from '../../base/bytes.ts'
+import { LIMITS } from '../../base/limits.ts'
 import type { ClientSocket, Transport } from '../../core/ports.ts'
 import { bindFault, formatAddress, isLoopback, type ListenAddress, plainIp } from '../address.ts'
 import type { ClientEvents } from '../hosted_node.ts'
@@ -35,6 +36,7 @@ class NodeClient implements ClientSocket, Introduced {
     const ip = plainIp(socket.remoteAddress ?? '')
     this.address = formatAddress(ip, socket.remotePort ?? 0)
     this.loopback = isLoopback(ip)
+    socket.setKeepAlive(true, LIMITS.tcpKeepAliveMs)
     socket.on('data', (bytes: Uint8Array) => this.onData(bytes))
     socket.on('drain', () => this.onDrain())
     socket.on('error', () => {}) // close follows

@@ -1,10 +1,15 @@
-// Listener, on real sockets: a client stays for as long as the node wants it to, whatever timers the runtime keeps for its sockets.
+// Listener, on real sockets: a client stays for as long as the node wants it to, whatever timers the runtime keeps for its sockets,
+// and no longer than it is there.
 
+import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { LIMITS } from '../../../src/base/limits.ts'
 import type { ClientSocket } from '../../../src/core/ports.ts'
 import type { ClientEvents, HostedNode } from '../../../src/host/hosted_node.ts'
 import { Loop } from '../../../src/host/loop.ts'
+import type { Listener, ListenOptions } from '../../../src/host/sockets/listener.ts'
 import { listenClients } from '../../../src/host/sockets/runtime.ts'
 import { OneNode } from '../../support/one_node.ts'
 import { assert, suite } from '../../support/suite.ts'
@@ -23,22 +28,38 @@ function armTimer(client: ClientSocket): void {
   else socket.setTimeout?.(1_000)
 }
 
-test('a client is not closed because a timer of the runtime went off', async () => {
+type Told = { accept(socket: ClientSocket): void; data(bytes: Uint8Array): void; closed(): void }
+
+/** A listener that tells this much of its clients. */
+async function listening(told: Partial<Told>, options: Partial<ListenOptions> = {}): Promise<Listener & Disposable> {
   const loop = new Loop(() => {})
   loop.attach(new OneNode().node as unknown as HostedNode)
-  const heard: string[] = []
   const front: ClientEvents = {
     accept: (socket) => {
-      armTimer(socket)
+      told.accept?.(socket)
       return socket
     },
-    data: (_connection, bytes) => void heard.push(new TextDecoder().decode(bytes)),
-    closed: () => void heard.push('closed'),
+    data: (_connection, bytes) => told.data?.(bytes),
+    closed: () => told.closed?.(),
     writable: () => {},
   }
-  const options = { flag: '--listen', proxyProtocol: false, connectTimeoutMs: 1_000, front }
-  const listener = await listenClients({ host: '127.0.0.1', port: 0 }, loop, options)
-  const client = connect({ host: '127.0.0.1', port: listener.port })
+  const all = { flag: '--listen', proxyProtocol: false, connectTimeoutMs: 1_000, front, ...options }
+  const listener = await listenClients({ host: '127.0.0.1', port: 0 }, loop, all)
+  const stop = () => {
+    listener.stop()
+    loop.stop()
+  }
+  return { port: listener.port, stop, [Symbol.dispose]: stop }
+}
+
+test('a client is not closed because a timer of the runtime went off', async () => {
+  const heard: string[] = []
+  using it = await listening({
+    accept: armTimer,
+    data: (bytes) => void heard.push(new TextDecoder().decode(bytes)),
+    closed: () => void heard.push('closed'),
+  })
+  const client = connect({ host: '127.0.0.1', port: it.port })
   client.on('error', () => {})
   client.write('a')
   await sleep(FIRED_MS)
@@ -46,8 +67,35 @@ test('a client is not closed because a timer of the runtime went off', async () 
   for (let i = 0; i < 100 && heard.length < 2; i++) await sleep(50)
   assert.equal(heard, ['a', 'b'])
   client.destroy()
-  listener.stop()
-  loop.stop()
+})
+
+const TIMER_IS_KEEP_ALIVE = '02'
+const TICKS_PER_SECOND = 100
+
+/** Seconds until the kernel asks whether the other side of this port's only connection is still there; null: never. */
+function probeSeconds(port: number): number | null {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0')
+  const ESTABLISHED = '01'
+  for (const line of readFileSync('/proc/net/tcp', 'utf8').split('\n')) {
+    const [, local = '', , state, , timer = ''] = line.trim().split(/\s+/)
+    if (!local.endsWith(`:${hex}`) || state !== ESTABLISHED) continue
+    const [kind, ticks = ''] = timer.split(':')
+    return kind === TIMER_IS_KEEP_ALIVE ? Number.parseInt(ticks, 16) / TICKS_PER_SECOND : null
+  }
+  throw new Error(`no connection on port ${port}`)
+}
+
+const onLinux = process.platform === 'linux' ? test : test.skip
+
+onLinux('a client that says nothing is asked by the kernel whether it is still there', async () => {
+  const { promise: accepted, resolve } = Promise.withResolvers<ClientSocket>()
+  using it = await listening({ accept: (socket) => void resolve(socket) })
+  const client = connect({ host: '127.0.0.1', port: it.port })
+  await accepted
+  const seconds = probeSeconds(it.port)
+  client.destroy()
+  assert.ok(seconds !== null && seconds > LIMITS.tcpKeepAliveMs / 1000 - 5, `${seconds}`)
+  assert.ok(seconds <= LIMITS.tcpKeepAliveMs / 1000, `${seconds}`)
 })
 
 test.run()
