@@ -68,7 +68,7 @@ class BunClients {
   readonly handlers: SocketHandler<BunClient, 'uint8array'>
   private readonly loop: Loop
   private readonly proxyProtocol: boolean
-  /** Bun looks every four seconds. */
+  /** From when it is set on, whatever comes meanwhile. Bun looks every four seconds. */
   private readonly headerSeconds: number
   private readonly front: ClientEvents | null
   private readonly lingering = new LingerList<BunClient>((client) => client.socket.terminate())

@@ -26,6 +26,8 @@ class NodeClient implements ClientSocket, Introduced {
   /** Null while the PROXY header is incomplete, and once the node has been told of the end. */
   private connection: object | null = null
   held: Uint8Array | null = null
+  /** Until that header is complete. */
+  private headerTimer: ReturnType<typeof setTimeout> | undefined = undefined
   private paused = false
   private ended = false
 
@@ -43,7 +45,8 @@ class NodeClient implements ClientSocket, Introduced {
     socket.on('close', () => this.onClose())
     if (options.proxyProtocol) {
       this.held = NO_BYTES
-      socket.setTimeout(options.connectTimeoutMs, () => socket.destroy())
+      // Not socket.setTimeout(), which each byte would start anew.
+      this.headerTimer = setTimeout(() => socket.destroy(), options.connectTimeoutMs)
     } else {
       this.accept()
     }
@@ -98,7 +101,7 @@ class NodeClient implements ClientSocket, Introduced {
       this.socket.destroy()
       return
     }
-    this.socket.setTimeout(0)
+    clearTimeout(this.headerTimer)
     this.accept()
     if (rest.length > 0) this.onData(rest)
   }
@@ -110,6 +113,7 @@ class NodeClient implements ClientSocket, Introduced {
   }
 
   private onClose(): void {
+    clearTimeout(this.headerTimer)
     lingering.delete(this.socket)
     this.ended = true
     this.tellClosed()

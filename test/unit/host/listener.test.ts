@@ -98,4 +98,38 @@ onLinux('a client that says nothing is asked by the kernel whether it is still t
   assert.ok(seconds <= LIMITS.tcpKeepAliveMs / 1000, `${seconds}`)
 })
 
+test('a PROXY header has its time as a whole, however its bytes come', async () => {
+  using it = await listening({}, { proxyProtocol: true })
+  const client = connect({ host: '127.0.0.1', port: it.port })
+  client.on('error', () => {})
+  let open = true
+  client.on('close', () => {
+    open = false
+  })
+  const header = 'PROXY TCP4 192.0.2.9 10.0.0.1 40320 1883\r\n'
+  for (const byte of header.slice(0, FIRED_MS / 250)) {
+    if (!open) break
+    client.write(byte)
+    await sleep(250)
+  }
+  client.destroy()
+  assert.is(open, false)
+})
+
+test('a client that was introduced in time stays', async () => {
+  const heard: string[] = []
+  using it = await listening(
+    { data: (bytes) => void heard.push(new TextDecoder().decode(bytes)), closed: () => void heard.push('closed') },
+    { proxyProtocol: true },
+  )
+  const client = connect({ host: '127.0.0.1', port: it.port })
+  client.on('error', () => {})
+  client.write('PROXY TCP4 192.0.2.9 10.0.0.1 40320 1883\r\na')
+  await sleep(FIRED_MS)
+  client.write('b')
+  for (let i = 0; i < 100 && heard.length < 2; i++) await sleep(50)
+  client.destroy()
+  assert.equal(heard, ['a', 'b'])
+})
+
 test.run()
