@@ -159,6 +159,8 @@ export const LIMITS = {
   /** Sessions, topics and filters looked at for one answer: some milliseconds. */
   listEffortMax: 20_000,
   // ---- timing, milliseconds
+  /** How long a node that ends waits for its disk: long enough to copy a large log into the database, and what is in the log is safe. */
+  storeCloseMs: 10_000,
   heartbeatMs: 250,
   suspectMs: 1_000,
   soloMs: 3_000,

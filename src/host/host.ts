@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import process from 'node:process'
 import { Bug } from '../base/assert.ts'
 import { OperatorFault } from '../base/fault.ts'
+import { LIMITS } from '../base/limits.ts'
 import type { NodeConfig, Ports, StorePort } from '../core/ports.ts'
 import type { Image, NodeRecord } from '../session/image.ts'
 import { type DialAddress, formatAddress, type ListenAddress } from './address.ts'
@@ -218,7 +219,7 @@ export class Host {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
         this.signals++
-        if (this.signals > 1) this.end(1, `second ${signal}: not waiting any longer`)
+        if (this.signals > 1) this.quit(1, `second signal (${signal}): not waiting any longer`)
         else this.drainAway(signal)
       })
     }
@@ -287,7 +288,7 @@ export class Host {
     this.link?.stop()
   }
 
-  /** Ends the process in good order: what was asked of the disk is on it. */
+  /** Ends the process in good order: what was asked of the disk is on it, unless it takes too long. */
   private end(code: number, message: string | null): void {
     if (this.ending) return
     this.ending = true
@@ -296,10 +297,18 @@ export class Host {
     this.release()
     const finish = () => {
       this.admin?.stop() // until here it answers: when it falls silent the node is gone and its directory free
-      this.log.close()
-      process.exit(code)
+      this.quit(code, null)
     }
+    const late = `the disk has not answered for ${LIMITS.storeCloseMs / 1000} s, ending all the same`
+    setTimeout(() => this.quit(code === 0 ? EXIT_DISK : code, late), LIMITS.storeCloseMs)
     ;(this.store?.close() ?? Promise.resolve()).then(finish, (error) => this.crash(error))
+  }
+
+  /** Ends the process now. */
+  private quit(code: number, message: string | null): never {
+    if (message !== null) this.log.error(message)
+    this.log.close()
+    process.exit(code)
   }
 
   /** Ends the process at once: what is durable is the only thing that can still be trusted. */
@@ -310,9 +319,7 @@ export class Host {
     }
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
     const what = error instanceof Bug ? 'this is a bug in tandemq' : 'unexpected error'
-    this.log.error(`${what}, ending: ${text}`)
-    this.log.close()
-    process.exit(EXIT_BUG)
+    this.quit(EXIT_BUG, `${what}, ending: ${text}`)
   }
 }
 

@@ -1,6 +1,7 @@
 // The end of a node, live: what must not end it, and what must not keep it from ending.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { LIMITS } from '../../src/base/limits.ts'
 import { freePorts, Proc } from '../support/processes.ts'
 import { assert, suite } from '../support/suite.ts'
 
@@ -25,6 +26,29 @@ test('a node whose log nobody reads any more goes on', async () => {
   }
   assert.ok(await isLive())
   assert.is(await proc.terminate(), 0)
+})
+
+test('a second signal ends a node whose disk does not answer, at once', async () => {
+  const { proc } = await lone('test/support/stuck_disk.ts')
+  proc.signal('SIGTERM')
+  await sleep(500)
+  assert.ok(proc.isUp)
+  const began = performance.now()
+  proc.signal('SIGINT')
+  assert.is(await proc.ended, 1, proc.log)
+  assert.ok(performance.now() - began < 1_000)
+  assert.match(proc.log, /second signal \(SIGINT\): not waiting any longer\n/)
+})
+
+test('a disk that does not answer keeps no node from ending', async () => {
+  const { proc } = await lone('test/support/stuck_disk.ts')
+  proc.signal('SIGTERM')
+  const began = performance.now()
+  const late = setTimeout(() => proc.signal('SIGKILL'), 2 * LIMITS.storeCloseMs)
+  assert.is(await proc.ended, 74, proc.log)
+  clearTimeout(late)
+  assert.ok(performance.now() - began > LIMITS.storeCloseMs - 1_000)
+  assert.match(proc.log, /disk has not answered/)
 })
 
 test.run()
