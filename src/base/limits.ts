@@ -143,6 +143,8 @@ export const LIMITS = {
   streamNameLengthMax: 256,
   /** Claims under way at once; the next CONNECT is told Server busy. */
   claimsMax: 65_536,
+  /** Milliseconds between two lines in the log about connections to the cluster port that are not the peer's. */
+  strangerToldMs: 60_000,
   /** Past tokens kept per session; a longer fork is merged instead of fast-forwarded. */
   lineageMax: 32,
   /** Past generations kept per node; an older peer is merged as after a split. */

@@ -7,6 +7,7 @@ import { LIMITS } from '../base/limits.ts'
 import type { NodeConfig } from '../core/ports.ts'
 import { isLoopback, parseDial, parseListen } from '../host/address.ts'
 import type { HostConfig } from '../host/host.ts'
+import { NODE_NAME } from '../host/link/handshake.ts'
 import { LOG_LEVELS } from '../host/log.ts'
 import { AclFile } from '../host/users/acl_file.ts'
 import { PasswordFile } from '../host/users/password_file.ts'
@@ -36,7 +37,7 @@ export function readConfig(args: readonly string[], environment: Environment): C
   const pair = readPair(settings)
   const acl = readAcl(settings)
   const name = settings.text('name') ?? `${hostname()}-${pair?.cluster.port ?? PORT_CLUSTER}`
-  if (!/^[\w.:@-]{1,64}$/.test(name)) {
+  if (!NODE_NAME.test(name)) {
     throw settings.fault('name', `"${name}" is not a name of up to 64 letters, digits and . _ - : @`)
   }
   return {

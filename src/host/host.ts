@@ -140,6 +140,7 @@ export class Host {
       starting: () => this.loop.node.mode === 'BOOT' || this.loop.node.mode === 'WAIT_PEER',
       fatal: (fault) => this.end(EXIT_OPERATOR, fault.message),
       warn: (message) => this.log.warn(message),
+      count: (name) => this.loop.node.count(name),
     })
   }
 

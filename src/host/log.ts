@@ -10,6 +10,10 @@ export type LogFormat = 'text' | 'json'
 /** Characters of access log waiting for a slow reader, above which lines are dropped and counted. */
 const PENDING_CHARS_MAX = 4 * 1024 * 1024
 
+/** What ends a line or speaks to a terminal, but for the lines of a stack trace, which no line of the log begins like. */
+const CONTROL = /\n(?! {4}at )|[^\n\P{Cc}]|[\u2028\u2029]/gu
+const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
 export class Log implements LogPort {
   private readonly level: number
   private readonly format: LogFormat
@@ -88,10 +92,15 @@ export class Log implements LogPort {
     const text =
       this.format === 'json'
         ? JSON.stringify({ time, node: this.node, level, message })
-        : `${time} ${this.node} ${level}: ${message}`
+        : `${time} ${this.node} ${level}: ${oneLine(message)}`
     process.stderr.write(text + '\n')
   }
 }
 
 /** A reader that went away is no reason to end. */
 function ignore(): void {}
+
+/** Names and files that others have written are in some lines. */
+function oneLine(message: string): string {
+  return message.replace(CONTROL, (it) => SHORT[it] ?? `\\u${it.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}

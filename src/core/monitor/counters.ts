@@ -1,5 +1,5 @@
-// Counters: the names of all that is counted, with their help. A name `dropped_x`, `merged_x`, `refused_x` or `faults_x` is one reason of a family.
-// Counts nothing itself.
+// Counters: the names of all that is counted, with their help. A name `dropped_x`, `faults_x`, `merged_x`, `refused_x` or `strangers_x` is one
+// reason of a family. Counts nothing itself.
 
 /** Shown from the start, at 0: a rate needs a value before the first event. */
 export const COUNTERS: Readonly<Record<string, string>> = {
@@ -72,4 +72,8 @@ export const COUNTER_FAMILIES: Readonly<Record<string, CounterFamily>> = {
   faults: { label: 'reason', help: 'connections closed for what the client did, by MQTT reason code' },
   refused: { label: 'reason', help: 'CONNECTs refused, by MQTT reason code' },
   merged: { label: 'result', help: 'sessions that a healed split met on both sides' },
+  strangers: {
+    label: 'reason',
+    help: 'connections to the cluster port that did not show to be the peer’s, by what was wrong',
+  },
 }

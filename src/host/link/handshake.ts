@@ -21,6 +21,9 @@ export const NONCE_BYTES = 32
 const FRAME_BYTES_MAX = 4096
 const HEADER_BYTES = 4
 
+/** What a node may be called. Names stand in the log and in the status before they are proven. */
+export const NODE_NAME = /^[\w.:@-]{1,64}$/
+
 /** The fields up to `name` are frozen: every version reads them. */
 export type Hello = {
   readonly t: 'hello'
@@ -179,6 +182,7 @@ function decode(body: Uint8Array, version: number): Frame | null {
   switch (value['t']) {
     case 'hello': {
       if (!shape({ magic: 'string', version: 'number', name: 'string' })) return null
+      if (!NODE_NAME.test(value['name'] as string)) return null
       if (value['version'] !== version) return value as Frame
       const { lost } = value as { lost?: { instance?: unknown; link?: unknown } | null }
       if (typeof lost?.instance !== 'string' || typeof lost.link !== 'number') return null

@@ -50,6 +50,8 @@ export type PeerLinkOptions = {
   readonly starting: () => boolean
   readonly fatal: (fault: OperatorFault) => void
   readonly warn: (message: string) => void
+  /** One more of these, for the metrics. */
+  readonly count: (name: string) => void
   /** For tests. */
   readonly version?: number
 }
@@ -88,7 +90,9 @@ export class PeerLink implements LinkPort {
   private stopped = false
   /** The last thing that went wrong, for status; null while all is well. */
   private problem: string | null = null
-  private warned = ''
+  /** The last warnings: of a dial of our own, and of somebody who dialed us. */
+  private warned = { dialed: '', called: '' }
+  private callerToldAt = Number.NEGATIVE_INFINITY
 
   constructor(options: PeerLinkOptions) {
     this.options = options
@@ -188,7 +192,7 @@ export class PeerLink implements LinkPort {
     } else if (result.problem === 'not-this-one') {
       this.retry(BACKOFF_MS_MAX) // the peer answers: nothing has failed
     } else {
-      this.complain(result.problem, result.peer, true)
+      this.complain(result.problem, result.peer, 'dialed', true)
       this.onDialFailed(false, BACKOFF_REFUSED_MS)
     }
   }
@@ -219,19 +223,26 @@ export class PeerLink implements LinkPort {
   // ---- accepting
 
   private onAccepted(pipe: Pipe): void {
-    if (this.stopped || this.events === null || this.accepted.size >= PENDING_MAX) {
-      pipe.destroy()
-      return
+    if (this.stopped || this.events === null) return pipe.destroy()
+    if (this.accepted.size >= PENDING_MAX) {
+      this.countStranger('too-many')
+      return pipe.destroy()
     }
     const cancel = this.shake(pipe, false, (result) => {
       this.accepted.delete(pipe)
       if (result?.kind === 'open') return this.open(pipe, result, false)
       pipe.end()
-      if (result?.kind !== 'failed' || result.problem === 'not-this-one' || result.problem === 'garbage') return
+      if (result?.kind !== 'failed' || result.problem === 'not-this-one') return
       const { problem, peer } = result
-      void this.isPeer(pipe.remote).then((ours) => this.complain(problem, peer, ours))
+      this.countStranger(problem)
+      if (problem === 'garbage') return
+      void this.isPeer(pipe.remote).then((ours) => this.complain(problem, peer, 'called', ours))
     })
     this.accepted.set(pipe, cancel)
+  }
+
+  private countStranger(reason: HandshakeProblem | 'too-many'): void {
+    this.options.count(`strangers_${reason.replaceAll('-', '_')}`)
   }
 
   /** Whether a connection comes from where --peer points to: a stranger's bad manners must not end a node that starts. */
@@ -306,7 +317,8 @@ export class PeerLink implements LinkPort {
     if (retryMs !== null) this.retry(retryMs)
   }
 
-  private complain(problem: HandshakeProblem, peer: Hello | null, ours: boolean): void {
+  /** @param ours it is at the peer's address; nothing more is known of whoever dialed us */
+  private complain(problem: HandshakeProblem, peer: Hello | null, who: 'dialed' | 'called', ours: boolean): void {
     const { peer: address, name, version } = this.options
     const message = linkProblem(problem, peer, name, formatAddress(address.host, address.port), version ?? LINK_VERSION)
     if (ours) this.problem = message
@@ -314,8 +326,13 @@ export class PeerLink implements LinkPort {
       this.options.fatal(new OperatorFault(message))
       return
     }
-    if (this.warned !== message) this.options.warn(message)
-    this.warned = message
+    if (Object.values(this.warned).includes(message)) return
+    // Whoever calls may have another name each time.
+    const now = performance.now()
+    if (who === 'called' && now - this.callerToldAt < LIMITS.strangerToldMs) return
+    if (who === 'called') this.callerToldAt = now
+    this.warned[who] = message
+    this.options.warn(message)
   }
 }
 

@@ -1,4 +1,5 @@
 // PeerLink: two of them in one process over loopback: they find each other, agree on one connection, and refuse strangers.
+import { utf8 } from '../../../src/base/bytes.ts'
 import type { OperatorFault } from '../../../src/base/fault.ts'
 import { LIMITS } from '../../../src/base/limits.ts'
 import { PeerLink, searchMs } from '../../../src/host/link/peer_link.ts'
@@ -21,6 +22,7 @@ async function freePort(): Promise<number> {
 class Side {
   readonly link: PeerLink
   readonly log: string[] = []
+  readonly counted: string[] = []
   fault: OperatorFault | null = null
   opened = 0
   closed = 0
@@ -52,6 +54,7 @@ class Side {
         this.link.stop()
       },
       warn: (message) => this.log.push(message),
+      count: (name) => this.counted.push(name),
       ...(options.version === undefined ? {} : { version: options.version }),
     })
   }
@@ -341,6 +344,29 @@ test('strangers that send garbage or nothing do not disturb a link', async () =>
   await until(() => b.received === 'still here')
   assert.is(a.opened, 1)
   stop(a, b)
+})
+
+test('strangers with a name of their own each are told of once a minute, and counted by what was wrong', async () => {
+  const side = await new Side('a', await freePort(), await freePort(), { starting: false }).start()
+  const to = { host, port: side.link['options'].cluster.port }
+  const say = (bytes: Uint8Array) =>
+    pipes.dial(
+      to,
+      1000,
+      (pipe) => pipe.write(bytes),
+      () => {},
+    )
+  for (let i = 0; i < 10; i++) {
+    const body = utf8(JSON.stringify({ t: 'hello', magic: 'TandeMQ', version: 99, name: `stranger${i}` }))
+    say(Uint8Array.from([0, 0, 0, body.length, ...body]))
+    await until(() => side.counted.length === i + 1)
+  }
+  say(utf8('GET / HTTP/1.1\r\n\r\n'))
+  await until(() => side.counted.length === 11)
+  await sleep(50)
+  assert.equal(side.counted, [...Array(10).fill('strangers_version'), 'strangers_garbage'])
+  assert.is(side.log.filter((line) => line.includes('stranger')).length, 1, side.log.join('\n'))
+  stop(side)
 })
 
 test.run()
