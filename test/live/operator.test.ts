@@ -1,13 +1,14 @@
 // Operator's mistakes, live: each is told in one sentence that names it, with exit code 2, and nothing is left behind.
 // timeout: 120 s
 
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MqttClient } from '../support/mqtt_client.ts'
 import { Folder, freePorts, NodeProcess, Proc } from '../support/processes.ts'
 import { assert, suite } from '../support/suite.ts'
+import { needs } from '../support/tools.ts'
 
 const test = suite('operator')
 const runner = 'Deno' in globalThis ? ['run', '-A', '--no-lock', 'src/main.ts'] : ['src/main.ts']
@@ -66,6 +67,29 @@ test('a port in use', async () => {
   } finally {
     server.close()
   }
+})
+
+/** Started without the right to listen below 1024, which root has. */
+function unprivileged(...args: string[]): Proc {
+  if (process.getuid?.() !== 0) return start(...args)
+  return new Proc('setpriv', ['--bounding-set', '-net_bind_service', process.execPath, ...runner, ...args])
+}
+
+const PORT_START = '/proc/sys/net/ipv4/ip_unprivileged_port_start'
+const someAreReserved = existsSync(PORT_START) && Number(readFileSync(PORT_START, 'utf8')) > 80
+
+;(someAreReserved ? needs(test, 'setpriv') : test.skip)('a port that needs privileges, for each listener', async () => {
+  using folder = new Folder()
+  const { one, mqtt, cluster2 } = await room(folder)
+  const listen = ['--no-data', '--listen', local(mqtt)]
+  await refused(unprivileged(...one, '--listen', '80'), /--listen: no permission .*80/)
+  await refused(unprivileged(...one, '--listen-ws', '80'), /--listen-ws: no permission .*80/)
+  await refused(unprivileged(...listen, '--admin', '80'), /--admin: no permission .*80/)
+  await refused(unprivileged(...listen, '--admin', '127.0.0.1:80'), /--admin: no permission .*80/)
+  const secret = join(folder.path, 'secret')
+  writeFileSync(secret, 'correct horse battery staple', { mode: 0o600 })
+  const link = ['--cluster', '80', '--peer', local(cluster2), '--cluster-secret-file', secret]
+  await refused(unprivileged(...one, ...link), /--cluster: no permission .*80/)
 })
 
 test('a second node on the ports of a running one', async () => {

@@ -18,6 +18,7 @@ const PACKAGES = {
   mosquitto_sub: 'mosquitto-clients',
   paho: 'python3-paho-mqtt',
   script: 'bsdutils',
+  setpriv: 'util-linux',
   stdbuf: 'coreutils',
 } as const
 

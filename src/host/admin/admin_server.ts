@@ -14,11 +14,12 @@ export interface AdminServer {
 export async function serveAdmin(address: ListenAddress, admin: Admin): Promise<AdminServer> {
   const serve = 'Bun' in globalThis ? serveBun : serveNode
   try {
-    return await serve(address.host ?? '::', address.port, admin)
+    return await serve(address.host ?? '::', address.port, admin).catch((error) => {
+      if (address.host !== null || error.code === 'EADDRINUSE') throw error
+      return serve('0.0.0.0', address.port, admin) // a machine without IPv6
+    })
   } catch (error) {
-    if (address.host !== null || (error as { code?: string }).code === 'EADDRINUSE')
-      throw bindFault('--admin', address, error)
-    return await serve('0.0.0.0', address.port, admin) // a machine without IPv6
+    throw bindFault('--admin', address, error)
   }
 }
 
