@@ -114,6 +114,16 @@ export const LIMITS = {
   deletedRetainedBytesMax: 64 * MIB,
   // ---- connections
   connectionsMax: 1_000_000,
+  /** Sockets beside those of --max-connections: of clients that have not said CONNECT, or have been ended. So many connect at once after a cut. */
+  socketsBeforeConnectMax: 10_000,
+  /**
+   * Descriptors that are not for clients' sockets. An idle node has 40 open; the link may take 18, the admin port and the disk some.
+   */
+  descriptorsKept: 128,
+  /** ... and for each address: Deno accepts so many at once before it closes one that has no room; Bun has eight listeners. */
+  descriptorsKeptPerAddress: 128,
+  /** Milliseconds between two lines in the log about sockets for which there is no room. */
+  socketsRefusedToldMs: 60_000,
   /** Milliseconds of silence after which the kernel asks whether a client is still there: its keep alive may be 0, and its power cut. */
   tcpKeepAliveMs: 60_000,
   /** Seconds: 0xFFFFFFFF never expires, as the standard has it. */

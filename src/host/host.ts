@@ -15,10 +15,12 @@ import type { HostedNode } from './hosted_node.ts'
 import { type LinkEvents, PeerLink, searchMs } from './link/peer_link.ts'
 import { Log, type LogFormat, type LogLevel } from './log.ts'
 import { Loop } from './loop.ts'
+import { descriptorsMax } from './sockets/descriptors.ts'
 import type { Listener } from './sockets/listener.ts'
 import { WsClients } from './sockets/listener_ws.ts'
 import type { Pipes } from './sockets/pipe.ts'
 import { listenClients, loadPipes } from './sockets/runtime.ts'
+import { type RoomLimit, SocketRoom } from './sockets/socket_room.ts'
 import { MemoryStore, SqliteStore, type StoreEvents } from './store/store.ts'
 import type { AclFile } from './users/acl_file.ts'
 import { Authenticator } from './users/authenticator.ts'
@@ -110,7 +112,8 @@ export class Host {
   /** Addresses first, the node last: a port in use leaves no trace on the disk. */
   private async open(makeNode: MakeNode): Promise<void> {
     const { config, hostConfig, loop } = this
-    const common = { proxyProtocol: hostConfig.proxyProtocol, connectTimeoutMs: config.connectTimeoutMs }
+    const { proxyProtocol } = hostConfig
+    const common = { proxyProtocol, connectTimeoutMs: config.connectTimeoutMs, room: this.makeRoom() }
     for (const address of hostConfig.listen)
       this.listeners.push(await listenClients(address, loop, { ...common, flag: '--listen', front: null }))
     const front = new WsClients(() => loop.node, hostConfig.wsOrigins)
@@ -129,6 +132,25 @@ export class Host {
     this.onSignals()
     loop.attach(node)
     this.link?.start(linkEvents(loop))
+  }
+
+  private makeRoom(): SocketRoom {
+    const { connectionsMax: connections } = this.config
+    const addresses = this.hostConfig.listen.length + this.hostConfig.listenWs.length
+    const descriptors = descriptorsMax()
+    const refused = (limit: RoomLimit, tell: boolean) => {
+      if (limit === 'descriptors') this.loop.node.count('sockets_refused_descriptors')
+      else this.loop.node.count('sockets_refused_connections')
+      const why = limit === 'descriptors' ? `descriptors (${descriptors}, see ulimit -n)` : '--max-connections'
+      if (tell)
+        this.log.warn(`clients have ${room.max} sockets open, all that ${why} allow; further ones are closed at once`)
+    }
+    const room = new SocketRoom({ connections, descriptors, addresses }, refused, monotonicMs)
+    if (connections !== LIMITS.connectionsMax && connections > room.max)
+      this.log.warn(
+        `--max-connections: ${connections} clients do not fit into ${descriptors} descriptors (ulimit -n), ${room.max} do`,
+      )
+    return room
   }
 
   private makeLink(pair: NonNullable<HostConfig['pair']>, pipes: Pipes): PeerLink {

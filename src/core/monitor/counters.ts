@@ -35,6 +35,8 @@ export const COUNTERS: Readonly<Record<string, string>> = {
   sessions_expired: 'sessions that ended because their time without a connection was over',
   shared_bounced: 'messages that no member of a shared subscription here could take, given back to the peer',
   shared_dealt: 'messages that went to another member because a session ended',
+  sockets_refused_connections: 'client sockets closed at once, above --max-connections and those yet to say CONNECT',
+  sockets_refused_descriptors: 'client sockets closed at once, so that descriptors remain for all else',
   solo_decisions: 'times that this node decided to go on alone',
   splits_healed: 'times that two nodes that had gone on alone were merged',
   stale_ops: 'changes of the peer to sessions that had moved on',

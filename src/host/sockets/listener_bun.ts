@@ -10,6 +10,7 @@ import type { Loop } from '../loop.ts'
 import { LingerList } from './linger.ts'
 import type { Listener, ListenOptions } from './listener.ts'
 import { type Introduced, introduce } from './proxy_protocol.ts'
+import type { SocketRoom } from './socket_room.ts'
 
 /**
  * Bun's accept queue holds 512 connections and cannot be set; 10 000 clients connecting at once lost their SYNs and took 4 s.
@@ -70,6 +71,7 @@ class BunClients {
   private readonly proxyProtocol: boolean
   /** From when it is set on, whatever comes meanwhile. Bun looks every four seconds. */
   private readonly headerSeconds: number
+  private readonly room: SocketRoom
   private readonly front: ClientEvents | null
   private readonly lingering = new LingerList<BunClient>((client) => client.socket.terminate())
 
@@ -77,6 +79,7 @@ class BunClients {
     this.loop = loop
     this.proxyProtocol = options.proxyProtocol
     this.headerSeconds = Math.ceil(options.connectTimeoutMs / 1000)
+    this.room = options.room
     this.front = options.front
     this.handlers = {
       binaryType: 'uint8array',
@@ -108,7 +111,7 @@ class BunClients {
   }
 
   private onOpen(socket: Socket<BunClient>): void {
-    if (!this.loop.attached) {
+    if (!this.loop.attached || !this.room.enter()) {
       socket.terminate()
       return
     }
@@ -162,6 +165,7 @@ class BunClients {
 
   private onClose(client: BunClient | undefined): void {
     if (client === undefined) return
+    this.room.leave()
     if (client.ended) this.lingering.delete(client)
     client.ended = true
     this.tellClosed(client)

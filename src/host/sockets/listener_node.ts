@@ -9,6 +9,7 @@ import type { Loop } from '../loop.ts'
 import { LingerList } from './linger.ts'
 import type { Listener, ListenOptions } from './listener.ts'
 import { type Introduced, introduce } from './proxy_protocol.ts'
+import type { SocketRoom } from './socket_room.ts'
 
 /** The kernel cuts it to net.core.somaxconn. */
 const BACKLOG = 65_535
@@ -21,6 +22,7 @@ class NodeClient implements ClientSocket, Introduced {
   loopback: boolean
   private readonly socket: Socket
   private readonly loop: Loop
+  private readonly room: SocketRoom
   /** Whom it is told to. */
   private readonly to: ClientEvents
   /** Null while the PROXY header is incomplete, and once the node has been told of the end. */
@@ -34,6 +36,7 @@ class NodeClient implements ClientSocket, Introduced {
   constructor(socket: Socket, loop: Loop, options: ListenOptions) {
     this.socket = socket
     this.loop = loop
+    this.room = options.room
     this.to = options.front ?? loop.node
     const ip = plainIp(socket.remoteAddress ?? '')
     this.address = formatAddress(ip, socket.remotePort ?? 0)
@@ -114,6 +117,7 @@ class NodeClient implements ClientSocket, Introduced {
 
   private onClose(): void {
     clearTimeout(this.headerTimer)
+    this.room.leave()
     lingering.delete(this.socket)
     this.ended = true
     this.tellClosed()
@@ -131,7 +135,7 @@ export function listenNode(address: ListenAddress, loop: Loop, options: ListenOp
   const { promise, resolve, reject } = Promise.withResolvers<Listener>()
   const bind = (host: string) => {
     const server = createServer({ noDelay: true }, (socket) => {
-      if (loop.attached) new NodeClient(socket, loop, options)
+      if (loop.attached && options.room.enter()) new NodeClient(socket, loop, options)
       else socket.destroy()
     })
     server.once('error', (error: Error & { code?: string }) => {

@@ -1,6 +1,7 @@
 // PipeBun: pipes over Bun.listen and Bun.connect. Knows nothing of what they carry.
 import type { Socket, SocketHandler } from 'bun'
 import { type ListenAddress, plainIp } from '../address.ts'
+import { descriptorFault } from './descriptors.ts'
 import { type DialFailure, type Pipe, type PipeEvents, type Pipes, REFUSED } from './pipe.ts'
 
 class BunPipe implements Pipe {
@@ -92,8 +93,10 @@ function handlers(onPipe: (pipe: Pipe) => void): SocketHandler<BunPipe> {
   }
 }
 
+/** Bun says ECONNREFUSED also where it has got no descriptor for a socket. */
 function describe(error: unknown): DialFailure {
-  const code = (error as { code?: string }).code
+  let { code } = error as { code?: string }
+  if (code === 'ECONNREFUSED') code = descriptorFault() ?? code
   return { refused: code === 'ECONNREFUSED', why: code ?? (error instanceof Error ? error.message : String(error)) }
 }
 

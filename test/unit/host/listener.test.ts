@@ -11,6 +11,7 @@ import type { ClientEvents, HostedNode } from '../../../src/host/hosted_node.ts'
 import { Loop } from '../../../src/host/loop.ts'
 import type { Listener, ListenOptions } from '../../../src/host/sockets/listener.ts'
 import { listenClients } from '../../../src/host/sockets/runtime.ts'
+import { SocketRoom } from '../../../src/host/sockets/socket_room.ts'
 import { OneNode } from '../../support/one_node.ts'
 import { assert, suite } from '../../support/suite.ts'
 
@@ -43,7 +44,12 @@ async function listening(told: Partial<Told>, options: Partial<ListenOptions> = 
     closed: () => told.closed?.(),
     writable: () => {},
   }
-  const all = { flag: '--listen', proxyProtocol: false, connectTimeoutMs: 1_000, front, ...options }
+  const room = new SocketRoom(
+    { connections: 1, descriptors: Number.POSITIVE_INFINITY, addresses: 1 },
+    () => {},
+    () => 0,
+  )
+  const all = { flag: '--listen', room, proxyProtocol: false, connectTimeoutMs: 1_000, front, ...options }
   const listener = await listenClients({ host: '127.0.0.1', port: 0 }, loop, all)
   const stop = () => {
     listener.stop()
@@ -130,6 +136,40 @@ test('a client that was introduced in time stays', async () => {
   for (let i = 0; i < 100 && heard.length < 2; i++) await sleep(50)
   client.destroy()
   assert.equal(heard, ['a', 'b'])
+})
+
+test('a socket has its place from accept to close, however it ends; one too many is closed and takes none', async () => {
+  let refused = 0
+  const descriptors = LIMITS.descriptorsKept + 2
+  const room = new SocketRoom(
+    { connections: 1, descriptors, addresses: 0 },
+    () => refused++,
+    () => 0,
+  )
+  const accepted: ClientSocket[] = []
+  using it = await listening({ accept: (socket) => void accepted.push(socket) }, { room })
+  const dial = () => {
+    const client = connect({ host: '127.0.0.1', port: it.port })
+    client.on('error', () => {})
+    client.resume()
+    return client
+  }
+  const until = async (condition: () => boolean) => {
+    for (let i = 0; i < 100 && !condition(); i++) await sleep(50)
+    assert.ok(condition())
+  }
+  for (let round = 1; round <= 3; round++) {
+    const [a, b] = [dial(), dial()]
+    await until(() => accepted.length === 2)
+    const third = dial()
+    await until(() => third.closed)
+    assert.equal([refused, accepted.length], [round, 2])
+    a.destroy()
+    accepted[1]?.end(0)
+    b.destroy()
+    accepted.length = 0
+    await until(() => (room as unknown as { open: number }).open === 0)
+  }
 })
 
 test.run()
