@@ -27,6 +27,7 @@ export class StateChecks {
       node.onLog = (name, fields) => {
         if (name === 'session_expired') this.expired(node, String(fields['client']))
         if (name === 'disconnect' && fields['clean'] === false) this.cluster.failed.add(String(fields['address']))
+        if (name === 'takeover') this.cluster.failed.add(String(fields['address']))
         if (name === 'handover') this.tookAway(node, String(fields['client']))
       }
     }

@@ -136,7 +136,7 @@ export class MqttClient {
     }
     this.pipe = pipe
     this.out.clear()
-    const { version, keepAlive } = this.connect
+    const { version } = this.connect
     const decoder = new ClientDecoder(version, {
       onPacket: (packet) => this.onPacket(packet),
       onFault: (_reason, text) => this.lose(`the server's bytes are wrong: ${text}`),
@@ -157,11 +157,10 @@ export class MqttClient {
     this.events.debug(`CONNECT ${this.connect.clientId}`)
     writeConnect(this.out, this.connect)
     this.flush()
-    if (keepAlive > 0) this.keepAlive = setInterval(() => this.onKeepAlive(), (keepAlive * 1000) / 2)
   }
 
   private onKeepAlive(): void {
-    if (!this.heard && this.connected) {
+    if (!this.heard) {
       this.lose('the server is silent')
       return
     }
@@ -252,6 +251,8 @@ export class MqttClient {
     this.everConnected = true
     if (this.connackTimer !== null) clearTimeout(this.connackTimer)
     if (!packet.sessionPresent) this.incoming.clear()
+    const keepAlive = packet.serverKeepAlive ?? this.connect.keepAlive // [MQTT-3.1.2-21]
+    if (keepAlive > 0) this.keepAlive = setInterval(() => this.onKeepAlive(), (keepAlive * 1000) / 2)
     this.outbox.resume(packet)
     this.events.onConnected(packet.sessionPresent, again)
   }

@@ -65,6 +65,7 @@ export class Owners {
       this.detach(old)
       old.cut(Reason.sessionTakenOver, 'another connection took over')
       node.metrics.add('takeovers')
+      node.ports.log.event('takeover', { client, address: old.socket.address, by: c.socket.address })
     } else {
       const p = node.presences.get(client)
       if (p !== undefined && !p.up) node.presences.replaced(client, ends)

@@ -241,7 +241,7 @@ export class PeerLink implements LinkPort {
     this.accepted.set(pipe, cancel)
   }
 
-  private countStranger(reason: HandshakeProblem | 'too-many'): void {
+  private countStranger(reason: HandshakeProblem | 'too-many' | 'third-node'): void {
     this.options.count(`strangers_${reason.replaceAll('-', '_')}`)
   }
 
@@ -281,6 +281,11 @@ export class PeerLink implements LinkPort {
 
   private open(pipe: Pipe, result: HandshakeResult & { kind: 'open' }, dialed: boolean): void {
     const { peer, link, rest } = result
+    // A third node does not take the link from the one that has it; a dead one is noticed soon enough.
+    if (this.current !== null && this.current.peer.name !== peer.name) {
+      this.countStranger('third-node')
+      return pipe.end()
+    }
     this.cancel()
     if (this.current !== null) {
       this.current.pipe.destroy()

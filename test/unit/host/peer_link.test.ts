@@ -21,6 +21,7 @@ async function freePort(): Promise<number> {
 
 class Side {
   readonly link: PeerLink
+  readonly port: number
   readonly log: string[] = []
   readonly counted: string[] = []
   fault: OperatorFault | null = null
@@ -41,6 +42,7 @@ class Side {
       searchMs?: number
     } = {},
   ) {
+    this.port = port
     this.link = new PeerLink({
       name,
       cluster: { host, port },
@@ -122,6 +124,22 @@ test('simultaneous dials end in one link that carries bytes both ways', async ()
     assert.is(b.opened, 1)
     assert.is(a.closed + b.closed, 0)
     stop(a, b)
+  }
+})
+
+test('a third node does not take the link from the one that has it', async () => {
+  for (const name of ['aa', 'c']) {
+    const [a, b] = await pair()
+    await Promise.all([a.start(), b.start()])
+    await until(() => a.up && b.up)
+    const third = new Side(name, await freePort(), a.port)
+    await third.start()
+    await until(() => a.counted.includes('strangers_third_node'))
+    await sleep(50)
+    assert.equal([a.up, b.up, a.closed + b.closed, a.opened], [true, true, 0, 1])
+    stop(third, b)
+    await until(() => !a.up)
+    stop(a)
   }
 })
 
