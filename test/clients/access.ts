@@ -53,7 +53,7 @@ export const access: readonly Feature[] = [
   },
   {
     title: 'a node is drained: the session goes on at the other node',
-    isLast: true,
+    turn: 'last',
     run: async (cell) => {
       const options = { ...cell.kept, id: cell.name('me') }
       const sub = await cell.listen(cell.a, {}, options)
@@ -69,7 +69,7 @@ export const access: readonly Feature[] = [
     title: 'a node is drained: server reference',
     since: '5.0',
     cannot: { mosquitto: 'prints no property of DISCONNECT' },
-    isLast: true,
+    turn: 'last',
     run: async (cell) => {
       const sub = await cell.listen(cell.a)
       await cell.drain()

@@ -55,6 +55,7 @@ export const delivery: readonly Feature[] = [
   },
   {
     title: 'payload of 1 MiB',
+    turn: 'heavy',
     run: async (cell) => {
       const sub = await cell.listen(cell.b)
       await cell.publish(cell.a, { payloads: [LARGE] })

@@ -4,7 +4,7 @@
 
 import { Cell, type World } from '../clients/cell.ts'
 import type { Program, Version } from '../clients/client.ts'
-import type { Feature } from '../clients/feature.ts'
+import { type Feature, TURNS, type Turn } from '../clients/feature.ts'
 import { Mosquitto } from '../clients/mosquitto.ts'
 import { MqttJs } from '../clients/mqtt_js.ts'
 import { TablePair } from '../clients/nodes.ts'
@@ -60,7 +60,7 @@ async function run(cells: readonly Planned[], world: World, programOf: (cell: Pl
         failure = error instanceof Error ? error : new Error(String(error))
       }
       cell.end()
-      if (plan.feature.isLast) void world.leave(cell)
+      if (plan.feature.turn === 'last') void world.leave(cell)
       plan.done.resolve(failure)
     }
   }
@@ -71,13 +71,14 @@ test.before(async (context) => {
   context.pair = await TablePair.start()
   context.paho = ready.includes('Paho Python') ? new PahoProcess() : null
   const { pair, paho } = context
-  const last = planned.filter(({ feature }) => feature.isLast)
+  const inTurn = (turn: Turn) => planned.filter(({ feature }) => (feature.turn ?? 'ordinary') === turn)
+  const last = inTurn('last').length
   const called = new Set<Cell>()
   const gone = Promise.withResolvers<void>()
   const leave = async (cell: Cell) => {
     const before = called.size
     called.add(cell)
-    if (called.size > before && called.size === last.length) pair.a.process.terminate().then(() => gone.resolve())
+    if (called.size > before && called.size === last) pair.a.process.terminate().then(() => gone.resolve())
     await gone.promise
   }
   const programOf = ({ program, version }: Planned): Program => {
@@ -85,8 +86,9 @@ test.before(async (context) => {
     return program === 'mosquitto' ? new Mosquitto(version) : new Paho(version, paho as PahoProcess)
   }
   const world = { pair, leave }
-  const first = planned.filter(({ feature }) => !feature.isLast)
-  void run(first, world, programOf).then(() => run(last, world, programOf))
+  void (async () => {
+    for (const turn of TURNS) await run(inTurn(turn), world, programOf)
+  })()
 })
 
 test.after(async ({ pair, paho }) => {
