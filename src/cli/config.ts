@@ -77,6 +77,7 @@ function readNode(settings: Settings, name: string, paired: boolean, acl: AclFil
     willGraceMs: settings.int('will-grace-ms', 0, DAY_MS, LIMITS.willGraceMs),
     claimTimeoutMs: LIMITS.claimTimeoutMs,
     flushMs: LIMITS.flushMs,
+    groupBytesMost: LIMITS.groupBytesMost,
     allowAnonymous: settings.on('allow-anonymous'),
     access: acl?.rules ?? null,
     packetBytesMax: settings.int('max-packet-bytes', 128, LIMITS.packetBytesMost, LIMITS.packetBytesMax),

@@ -96,6 +96,8 @@ export type NodeConfig = {
   readonly willGraceMs: number
   readonly claimTimeoutMs: number
   readonly flushMs: number
+  /** Bytes above which a turn becomes several groups; the simulator makes it small. */
+  readonly groupBytesMost: number
   readonly allowAnonymous: boolean
   /** Who may publish and subscribe to what, until it is replaced; null: everybody to everything. */
   readonly access: AccessRules | null

@@ -51,6 +51,13 @@ export class OutStream {
   readonly names = new SentNames()
   ring = new Deque<Group>()
   ringBytes = 0
+  /** What the group appended last was derived from. */
+  private appliedBefore = 0
+  private readonly groupBytesMost: number
+
+  constructor(groupBytesMost: number = LIMITS.groupBytesMost) {
+    this.groupBytesMost = groupBytesMost
+  }
 
   open(id: number): void {
     assert(id > 0, 'stream id')
@@ -68,6 +75,7 @@ export class OutStream {
     this.flowing = false
     this.ring = new Deque()
     this.ringBytes = 0
+    this.appliedBefore = 0
   }
 
   /** The peer acknowledges too slowly: who publishes must wait. */
@@ -87,14 +95,22 @@ export class OutStream {
    */
   append(ops: readonly Op[], turn: number, applied: number, forwards: readonly Forward[]): number {
     assert(this.id > 0, 'stream is open')
-    const groups = encodeGroups(ops)
-    for (let i = 0; i < groups.length; i++) {
+    const groups = encodeGroups(ops, this.groupBytesMost)
+    const last = groups.length - 1
+    for (let i = 0; i <= last; i++) {
       const bytes = groups[i] as Uint8Array
-      // What the peer was to route is known until it has all of the turn.
-      const rest = i === groups.length - 1 ? forwards : NO_FORWARDS
-      this.ring.push({ lsn: this.next++, turn, bytes, applied, forwards: rest })
+      // All that was derived stands in this turn, but not in each of its groups; and what the peer was to route is known until it has all.
+      const whole = i === last
+      this.ring.push({
+        lsn: this.next++,
+        turn,
+        bytes,
+        applied: whole ? applied : this.appliedBefore,
+        forwards: whole ? forwards : NO_FORWARDS,
+      })
       this.ringBytes += bytes.length
     }
+    this.appliedBefore = applied
     return this.next - 1
   }
 

@@ -104,6 +104,8 @@ export type Profile = {
   /** Shared subscriptions have members. */
   readonly members: boolean
   readonly sharedStrategy: SharedStrategy
+  /** Bytes above which a turn becomes several groups: as rare as it is, it must not matter. */
+  readonly groupBytesMost: number
 }
 
 const NO_FAULTS: FaultRates = {
@@ -189,6 +191,7 @@ function faultsOf(name: ProfileName, prng: Prng): FaultRates {
 /**
  * @param own decides about members alone: a run without them is the same whether they are thought of or not
  * @param members null: by chance
+ * @param sizes decides about the size of groups alone
  */
 export function drawProfile(
   prng: Prng,
@@ -196,6 +199,7 @@ export function drawProfile(
   bounds: Bounds,
   own: Prng,
   members: boolean | null,
+  sizes: Prng,
 ): Profile {
   const byChance = own.chance(0.3)
   const drawn = prng.pick(PROFILES)
@@ -244,6 +248,7 @@ export function drawProfile(
     partition: name !== 'policy' ? 'available' : prng.pick(['stall', { prefer: 'a' }, { prefer: 'b' }] as const),
     members: members ?? byChance,
     sharedStrategy: own.pick(SHARED_STRATEGIES),
+    groupBytesMost: sizes.chance(0.25) ? sizes.int(100, 1_000) : LIMITS.groupBytesMost,
   }
 }
 
@@ -255,6 +260,7 @@ export function nodeConfig(profile: Profile, name: string, prng: Prng, off: Read
     partition: profile.partition,
     bootstrap: profile.lateJoin,
     ...profile.timing,
+    groupBytesMost: profile.groupBytesMost,
     allowAnonymous: true,
     access: null,
     packetBytesMax: 2 * 1024 * 1024,

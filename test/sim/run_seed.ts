@@ -17,6 +17,7 @@ import { type Violation, World } from './world.ts'
 
 /** Members are drawn beside the run's own chance, so that they change nothing in a run without them. */
 const MEMBERS_SALT = 0x5a17
+const SIZES_SALT = 0x517e5
 
 export type RunOptions = {
   readonly seed: number
@@ -53,6 +54,7 @@ export function runSeed(options: RunOptions): RunResult {
     bounds,
     own,
     options.members ?? (options.wide ? false : null),
+    new Prng(options.seed + SIZES_SALT),
   )
   world.note('sim', `seed ${options.seed} profile ${profile.name}`)
   if (world.tracing) world.remark('sim', JSON.stringify(profile))

@@ -25,6 +25,7 @@ export const CONFIG: NodeConfig = {
   willGraceMs: LIMITS.willGraceMs,
   claimTimeoutMs: LIMITS.claimTimeoutMs,
   flushMs: LIMITS.flushMs,
+  groupBytesMost: LIMITS.groupBytesMost,
   allowAnonymous: false,
   access: null,
   packetBytesMax: LIMITS.packetBytesMax,

@@ -132,7 +132,10 @@ export class Join {
     if (!node.snapshots.step()) return
     // While it is offered, promises hang on both nodes: not before the follower has the snapshot on its disk.
     this.stage = 'settle'
-    this.lastLsn = pairing.out.next
+    this.lastLsn = Number.POSITIVE_INFINITY
+    node.afterSeal.push(() => {
+      this.lastLsn = pairing.out.next - 1
+    })
   }
 
   private offer(): void {

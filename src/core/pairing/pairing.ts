@@ -28,7 +28,7 @@ export class Pairing {
   private writes: { record: NodeRecord; then: () => void }[] = []
   /** What follows a write is being done: it may ask for the next one. */
   private following = false
-  readonly out = new OutStream()
+  readonly out: OutStream
   readonly in = new InStream()
   readonly link: Link
   readonly hello: Hello
@@ -67,6 +67,7 @@ export class Pairing {
       witnessIncarnation: 0,
     }
     this.record = { ...this.record, name: config.name, bootCounter: this.record.bootCounter + 1 }
+    this.out = new OutStream(config.groupBytesMost)
     this.link = new Link(this)
     this.hello = new Hello(this)
     this.join = new Join(this)

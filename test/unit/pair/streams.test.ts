@@ -158,4 +158,21 @@ test('a frame acknowledges no more than what its groups were derived from', () =
   assert.is(out.write(w, 9), 9)
 })
 
+test('a turn too large for one group claims what it was derived from with its last one only', () => {
+  const out = new OutStream(100)
+  out.open(9)
+  out.append([op(0)], 1, 4, [])
+  const last = out.append([op(1, 200), op(2, 200), op(3)], 2, 7, [])
+  assert.is(last, 4)
+  assert.equal(
+    [...out.ring].map(({ lsn, turn, applied }) => [lsn, turn, applied]),
+    [
+      [1, 1, 4],
+      [2, 2, 4],
+      [3, 2, 4],
+      [4, 2, 7],
+    ],
+  )
+})
+
 test.run()
