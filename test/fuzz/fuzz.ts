@@ -1,7 +1,7 @@
 // Fuzz: damaged packets, by the million, over TCP and WebSocket into a real node, while well-behaved clients go on beside it.
 //
 //   npm run fuzz -- --packets 10000000 --seed 1 [--tcp|--ws] [--pair] [--broker bun|deno|FILE]
-//                   [--connections 48] [--warm-up 300000] [--from SCRIPT]
+//                   [--connections 48] [--warm-up 2000000] [--from SCRIPT]
 //
 // Each connection plays a script that depends on the seed and its number alone. A fault names the numbers at play: --from begins there.
 // Ends with 1 if the node crashed, said what it should not, grew, kept what it should not, left a connection open, or disturbed

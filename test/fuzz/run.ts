@@ -18,17 +18,18 @@ export type FuzzOptions = {
   readonly transports: readonly ('tcp' | 'ws')[]
   readonly pair: boolean
   readonly connections: number
+  /** Damaged packets before memory is read first: until names and routes are as many as a node remembers. */
   readonly warmUp: number
   /** How long the node rests before its memory is read. */
   readonly restMs: number
-  /** By how much the resident memory of a rested node may have grown: up to 100 MiB were seen, whatever the length of the run. */
+  /** By how much the resident memory of a rested node may have grown: runtimes give back what they took late, or not at all. */
   readonly growthMibMax: number
   readonly program: readonly string[] | null
 }
 
 export const DEFAULTS: FuzzOptions = {
   ...{ packets: 1_000_000, seed: 1, from: 0, transports: ['tcp', 'ws'], pair: false, connections: 48 },
-  ...{ warmUp: 300_000, restMs: 6_000, growthMibMax: 128, program: null },
+  ...{ warmUp: 2_000_000, restMs: 6_000, growthMibMax: 128, program: null },
 }
 
 export type FuzzVerdict = {
