@@ -275,7 +275,9 @@ test('properties of a message: payload format, content type, response topic, cor
   await pair.kill()
   await publish(q, 'props', 'while away', props)
   const all = await drink(await pair.goesOn('props'), 4)
-  assert.equal(texts(all), ['in flight', 'in flight, QoS 2', 'waiting', 'while away'])
+  // Of different publishers; that one was sent at QoS 1 in the last moment is not known here, and it then comes behind what is.
+  const [one, two, ...rest] = texts(all)
+  assert.equal([[one, two].sort(), ...rest], [['in flight', 'in flight, QoS 2'], 'waiting', 'while away'])
   for (const d of all) isWhole(d)
   await q.subscribe('props', 1)
   const [retained] = await drink(q, 1)
