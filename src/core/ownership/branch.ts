@@ -1,11 +1,10 @@
 // Branch: how far one copy of a session went, and whether another one went through all of it. Knows neither queue nor client.
-import { sameToken, type Token } from '../../base/identity.ts'
+import { type Ancestor, sameToken, type Token } from '../../base/identity.ts'
 
 export type Branch = {
   readonly token: Token
   readonly ver: number
-  /** Past tokens, each with the version at which the next one was made. */
-  readonly lineage: readonly { token: Token; forkVer: number }[]
+  readonly lineage: readonly Ancestor[]
 }
 
 /** Everything x went through, y went through too. */

@@ -9,7 +9,7 @@ import type { Session } from '../../session/session.ts'
 import type { DealOp, EnqItemWire, Op, PubOp } from '../../wire/peer_message.ts'
 import { OpKind } from '../../wire/peer_message.ts'
 import type { BrokerNode } from '../node.ts'
-import { messageFromPub, messageFromWire, tokenFromWire } from './convert.ts'
+import { messageFromPub, messageFromWire, servedBy, tokenFromWire } from './convert.ts'
 
 export class Applier {
   private readonly node: BrokerNode
@@ -236,7 +236,7 @@ export class Applier {
   /** pair.md H43: until the peer is known to have a session, keep what it forwarded and nobody matched. */
   private holdForGranted(message: Message, targets: PubOp[9]): void {
     const { node } = this
-    const served = new Set(targets?.map(([client]) => client))
+    const served = servedBy(targets)
     for (const session of node.router.replicasWanting(message.topic)) {
       if (!node.grants.holds.has(session.clientId) || served.has(session.clientId)) continue
       const want = node.router.wanted(session, message)

@@ -24,6 +24,13 @@ export function messageToWire(m: Message, now: number): MessageWire {
   return [m.origin, m.seq, m.hlc, m.topic.name, m.payload, flags, m.props, msLeft(m, now), m.publisher]
 }
 
+const NOBODY: ReadonlySet<string> = new Set()
+
+/** Whom the sender of a publish has served itself: asked once for each session that wants it, and both may be thousands. */
+export function servedBy(targets: readonly TargetWire[] | null): ReadonlySet<string> {
+  return targets === null ? NOBODY : new Set(targets.map(([client]) => client))
+}
+
 /** What a message takes in an op, about. */
 export function wireBytes(w: MessageWire): number {
   return 64 + w[3].length + w[4].length + (w[6] === null ? 0 : w[6].length)

@@ -145,11 +145,9 @@ export class Link {
       // Never ahead of what was derived from it: neither of groups that wait nor of ops that are not a group yet (pair.md H5).
       if (stream.ackDue && !out.unsent && !node.emitter.hasOps) this.sendAck()
       const { qos0 } = node.router
-      if (qos0.length > 0) {
-        if (room > 0) {
-          this.send([FrameKind.qos0, qos0])
-          node.router.qos0 = []
-        }
+      if (room > 0 && qos0.length > 0) {
+        this.send([FrameKind.qos0, qos0])
+        node.router.qos0 = []
       }
     }
     this.dropQos0()

@@ -6,6 +6,7 @@ import type { NodeRecord } from '../../session/image.ts'
 import { FrameKind } from '../../wire/peer_message.ts'
 import type { BrokerNode } from '../node.ts'
 import { fold, incarnate } from '../ownership/promote.ts'
+import { servedBy } from './convert.ts'
 import type { Pairing } from './pairing.ts'
 
 export class Solo {
@@ -67,7 +68,7 @@ export class Solo {
   private keep(forward: Forward): void {
     const { router, shares } = this.node
     const { message, routed, targets } = forward
-    const served = new Set(targets?.map(([client]) => client))
+    const served = servedBy(targets)
     if (routed)
       for (const session of router.replicasWanting(message.topic)) {
         if (served.has(session.clientId)) continue

@@ -13,7 +13,7 @@ import type { PublishView, QoS, Will } from '../../wire/packet.ts'
 import { type DealOp, OpKind, type PickWire, type PubOp, type TargetWire } from '../../wire/peer_message.ts'
 import type { BrokerNode } from '../node.ts'
 import { emitEnqueued, promote } from '../ownership/promote.ts'
-import { enqueuedToWire, targetToWire } from '../pairing/convert.ts'
+import { enqueuedToWire, servedBy, targetToWire } from '../pairing/convert.ts'
 import { Delivery } from './deliver.ts'
 import type { Publication } from './publication.ts'
 import { Routes, targetOf, type Want } from './route.ts'
@@ -278,10 +278,10 @@ export class Router {
     const route = this.routes.of(message.topic)
     pub.from(message, expiryLeft(message, node.now))
     delivery.begin()
-    const served = exclude === null ? null : new Set(exclude.map(([client]) => client))
+    const served = servedBy(exclude)
     for (const t of route.targets) {
       const { session } = t
-      if (!session.mine || served?.has(session.clientId)) continue
+      if (!session.mine || served.has(session.clientId)) continue
       const target =
         t.noLocal && session.clientId === message.publisher ? targetOf(session, t.subscriptions, message.publisher) : t
       if (target === null) continue
